@@ -1,0 +1,163 @@
+# groove: `make help` lists the targets. Recipes run under sh; GNU make 4 is needed.
+
+LUA     ?= 5.4
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CFLAGS  ?= -O2 -g
+PKG_CONFIG ?= pkg-config
+
+# Which Lua: its pkg-config name, its interpreter, and the version in the paths it looks for modules.
+ifeq ($(LUA),jit)
+  LUA_PKG := luajit
+  LUA_BIN := luajit
+  LUA_ABI := 5.1
+else
+  LUA_PKG := lua$(LUA)
+  LUA_BIN := lua$(LUA)
+  LUA_ABI := $(LUA)
+endif
+
+# VARIANT=asan|tsan|... builds the same things with other flags in a folder of their own.
+VARIANT ?=
+BUILD   := build$(VARIANT:%=/%)
+FLAGS_asan := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FLAGS_tsan := -O1 -fno-omit-frame-pointer -fsanitize=thread
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+PKGS     := libcurl jansson
+pkg       = $(shell $(PKG_CONFIG) $(1) $(2) 2>/dev/null)
+
+# What the code needs, kept apart from the user's CPPFLAGS, CFLAGS, LDFLAGS, which come last and win.
+CORE_FLAGS := -std=c11 -D_GNU_SOURCE -Isrc/core $(call pkg,--cflags,$(PKGS)) \
+              -fPIC -fvisibility=hidden -pthread $(WARNINGS)
+LUA_FLAGS  := $(call pkg,--cflags,$(LUA_PKG))
+LIBS       := $(call pkg,--libs,$(PKGS)) -pthread
+COMPILE     = $(CC) $(CORE_FLAGS) -MMD -MP $(CPPFLAGS) $(CFLAGS) $(FLAGS_$(VARIANT))
+LINK        = $(CC) $(CFLAGS) $(FLAGS_$(VARIANT)) $(LDFLAGS)
+
+CORE_SRC    := $(wildcard src/core/*.c)
+BINDING_SRC := $(wildcard src/binding/*.c)
+CORE_OBJ    := $(CORE_SRC:src/core/%.c=$(BUILD)/core/%.o)
+BINDING_OBJ := $(BINDING_SRC:src/binding/%.c=$(BUILD)/$(LUA)/binding/%.o)
+ARCHIVE     := $(BUILD)/core/libgroove.a
+MODULE      := $(BUILD)/$(LUA)/groove/core.so
+C_TESTS     := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c tests/simulate.c))
+
+LUA_FILES   := $(shell find lua/groove -type f 2>/dev/null)
+LUA_DIR     := $(PREFIX)/share/lua/$(LUA_ABI)
+LUA_CDIR    := $(PREFIX)/lib/lua/$(LUA_ABI)
+
+# The module search path of one build folder, for recipes and for `make env`.
+env_of = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
+         LUA_CPATH='$(CURDIR)/$(1)/$(LUA)/?.so;;'
+
+.DELETE_ON_ERROR:
+.PHONY: all help needs deps deps-lint deps-bench env demo sandbox test tests check bench lint format \
+        asan tsan sanitized install uninstall clean
+
+all: $(MODULE)
+
+help:
+	@echo 'make            build for Lua $(LUA) (LUA=5.4|5.3|5.2|5.1|jit)'
+	@echo 'make demo       20 seconds with the sandbox: search, lookup, tokens renewed in the background'
+	@echo 'make test       C tests, simulation, specs; ends with "N passed, N failed"'
+	@echo 'make deps       install the packages that build, demo and test need'
+	@echo 'make sandbox    the stand-in service, until Ctrl-C'
+	@echo 'make bench      speed, side by side with plain libcurl and Go'
+	@echo 'make lint       formatting, compiler warnings (gcc, clang), clang-tidy, cppcheck, luacheck'
+	@echo 'make format     rewrite the C files as make lint wants them'
+	@echo 'make asan tsan  the tests under AddressSanitizer + UBSan, under ThreadSanitizer'
+	@echo 'make env        print export lines that let $(LUA_BIN) find this build: eval "$$(make -s env)"'
+	@echo 'make install    to DESTDIR/PREFIX ($(PREFIX)); uninstall takes it away'
+
+# --- build -------------------------------------------------------------------------------------------
+
+needs:
+	@$(PKG_CONFIG) --exists $(PKGS) $(LUA_PKG) || { \
+	    echo 'groove: the headers of $(PKGS) $(LUA_PKG) are not all installed; "make deps" does that' >&2; \
+	    exit 1; }
+
+$(BUILD)/core/%.o: src/core/%.c Makefile | needs
+	@mkdir -p $(@D)
+	$(COMPILE) -c -o $@ $<
+
+$(BUILD)/$(LUA)/binding/%.o: src/binding/%.c Makefile | needs
+	@mkdir -p $(@D)
+	$(COMPILE) $(LUA_FLAGS) -c -o $@ $<
+
+$(ARCHIVE): $(CORE_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+# liblua is not linked: the interpreter that loads the module brings its own.
+$(MODULE): $(BINDING_OBJ) $(ARCHIVE)
+	@mkdir -p $(@D)
+	$(LINK) -shared -o $@ $(BINDING_OBJ) $(ARCHIVE) $(LIBS)
+
+$(BUILD)/tests/%: tests/%.c $(ARCHIVE) Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) -MF $@.d -o $@ $< $(LDFLAGS) $(ARCHIVE) -lcmocka $(LIBS) -lm
+
+tests: $(C_TESTS)
+
+-include $(CORE_OBJ:.o=.d) $(BINDING_OBJ:.o=.d) $(C_TESTS:=.d)
+
+# --- run ---------------------------------------------------------------------------------------------
+# A recipe that may install packages builds in a second make, which then sees them.
+
+deps:
+	@tools/deps.sh base
+
+deps-lint:
+	@tools/deps.sh lint
+
+deps-bench:
+	@tools/deps.sh bench
+
+env:
+	@echo "export $(call env_of,$(BUILD))"
+
+demo: deps
+	@+$(MAKE) --no-print-directory -s all
+	@$(call env_of,$(BUILD)) $(LUA_BIN) examples/demo.lua
+
+sandbox: deps
+	@+$(MAKE) --no-print-directory -s all
+	@$(call env_of,$(BUILD)) $(LUA_BIN) examples/sandbox.lua
+
+test check: deps
+	@+$(MAKE) --no-print-directory -s all tests
+	@$(call env_of,$(BUILD)) tools/test.sh $(LUA_BIN) $(BUILD)/tests
+
+bench: deps deps-bench
+	@+$(MAKE) --no-print-directory -s all
+	@+$(MAKE) --no-print-directory -s -C bench LUA=$(LUA) LUA_BIN=$(LUA_BIN)
+	@$(call env_of,$(BUILD)) $(LUA_BIN) bench/run.lua
+
+asan tsan: deps
+	@+$(MAKE) --no-print-directory -s VARIANT=$@ all tests sanitized
+
+sanitized:
+	@$(call env_of,$(BUILD)) tools/sanitized.sh $(VARIANT) $(BUILD) $(LUA_BIN)
+
+lint: deps deps-lint
+	@+MAKE='$(MAKE)' LUA='$(LUA)' tools/lint.sh
+
+format: deps-lint
+	clang-format -i $(wildcard src/*/*.c src/*/*.h tests/*.c tests/*.h bench/*.c)
+
+# --- install -----------------------------------------------------------------------------------------
+
+install: all
+	@for file in $(LUA_FILES:lua/%=%); do \
+	    install -D -m 644 "lua/$$file" "$(DESTDIR)$(LUA_DIR)/$$file" || exit 1; \
+	done
+	install -D -m 755 $(MODULE) "$(DESTDIR)$(LUA_CDIR)/groove/core.so"
+
+uninstall:
+	rm -f $(LUA_FILES:lua/%="$(DESTDIR)$(LUA_DIR)/%") "$(DESTDIR)$(LUA_CDIR)/groove/core.so"
+	@find "$(DESTDIR)$(LUA_DIR)/groove" "$(DESTDIR)$(LUA_CDIR)/groove" -depth -type d -empty -delete \
+	    2>/dev/null || true
+
+clean:
+	rm -rf build

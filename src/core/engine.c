@@ -1,0 +1,736 @@
+#include "engine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "port.h"
+#include "secret.h"
+
+enum { IDLE_POLL_MS = 3600 * 1000, SPARE_HANDLES = 16, EXIT_WAIT_S = 1, STOP_WAIT_S = 2 };
+
+TAILQ_HEAD(exchange_list, gr_exchange);
+TAILQ_HEAD(lane_list, gr_lane);
+
+struct class {
+    struct lane_list lanes; /* those with something queued */
+    unsigned running, limit;
+};
+
+static struct {
+    pthread_mutex_t lock;      /* the state lock */
+    pthread_mutex_t curl_lock; /* the libcurl lock */
+    pthread_cond_t role;       /* the driver's role is free, or an exchange has ended */
+    struct class classes[GR_CLASS_COUNT];
+    struct gr_timers timers;
+    double timer_set;  /* what timer_fd is set to */
+    int wake_fd, timer_fd;
+    bool ready;        /* the descriptors are there */
+    bool threaded;     /* a thread drives */
+    bool threadless;   /* none can be had, or none is wanted */
+    bool driving;      /* without a thread: somebody is in step() */
+    bool asleep;       /* the driver polls, or is about to: wake it */
+    bool stopping;
+    bool sweep;        /* a running exchange is marked `ending` */
+    unsigned active;   /* exchanges queued or running */
+
+    /* the driver's own, under the libcurl lock */
+    CURLM *multi;
+    struct exchange_list running;
+    CURL *spare[SPARE_HANDLES];
+    unsigned spares;
+    int *sockets;
+    size_t socket_count, socket_capacity;
+} engine = {
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+    .curl_lock = PTHREAD_MUTEX_INITIALIZER,
+    .wake_fd = -1,
+    .timer_fd = -1,
+    .timer_set = INFINITY,
+};
+
+static struct gr_engine_hooks hooks;
+
+void gr_engine_lock(void)
+{
+    pthread_mutex_lock(&engine.lock);
+}
+
+void gr_engine_unlock(void)
+{
+    pthread_mutex_unlock(&engine.lock);
+}
+
+bool gr_engine_threaded(void)
+{
+    return engine.threaded;
+}
+
+void gr_engine_want_thread(bool wanted)
+{
+    engine.threadless = !wanted;
+}
+
+static void wake(void)
+{
+    if (engine.asleep)
+        gr_port_wake_raise(engine.wake_fd);
+    engine.asleep = false;
+}
+
+/* ---- timers ---- */
+
+void gr_engine_arm(struct gr_timer *timer, double at)
+{
+    gr_timers_arm(&engine.timers, timer, at);
+    if (at < engine.timer_set && engine.ready) {
+        engine.timer_set = at;
+        gr_port_timer_set(engine.timer_fd, at);
+    }
+}
+
+void gr_engine_disarm(struct gr_timer *timer)
+{
+    gr_timers_disarm(&engine.timers, timer);
+}
+
+/* Makes the descriptor fire for the earliest timer. It may be set too early, never too late. */
+static void set_timer(void)
+{
+    double first = gr_timers_first(&engine.timers);
+    if (first < engine.timer_set) {
+        engine.timer_set = first;
+        gr_port_timer_set(engine.timer_fd, first);
+    }
+}
+
+/* ---- queues ---- */
+
+void gr_lane_init(struct gr_lane *lane, enum gr_class class)
+{
+    lane->class = class;
+    lane->queued = false;
+    TAILQ_INIT(&lane->exchanges);
+}
+
+static void lane_join(struct gr_lane *lane)
+{
+    if (!lane->queued)
+        TAILQ_INSERT_TAIL(&engine.classes[lane->class].lanes, lane, link);
+    lane->queued = true;
+}
+
+static void lane_leave(struct gr_lane *lane)
+{
+    if (lane->queued)
+        TAILQ_REMOVE(&engine.classes[lane->class].lanes, lane, link);
+    lane->queued = false;
+}
+
+static void dequeue(struct gr_exchange *exchange)
+{
+    struct gr_lane *lane = exchange->lane;
+    exchange->lane = NULL; /* its submitter may go before it ends */
+    TAILQ_REMOVE(&lane->exchanges, exchange, link);
+    lane_leave(lane);
+    if (!TAILQ_EMPTY(&lane->exchanges))
+        lane_join(lane); /* behind the other lanes: they take turns */
+}
+
+/* The end of an exchange that is in no list any more. */
+static void finish(struct gr_exchange *exchange)
+{
+    gr_engine_disarm(&exchange->deadline);
+    exchange->state = GR_EXCHANGE_IDLE;
+    engine.active--;
+    if (exchange->orphaned)
+        gr_exchange_free(exchange);
+    else
+        exchange->finished(exchange);
+    pthread_cond_broadcast(&engine.role);
+}
+
+static void end_early(struct gr_exchange *exchange)
+{
+    if (exchange->state == GR_EXCHANGE_QUEUED) {
+        dequeue(exchange);
+        finish(exchange);
+    } else {
+        exchange->ending = true;
+        engine.sweep = true;
+        wake();
+    }
+}
+
+static void on_deadline(struct gr_timer *timer, double now)
+{
+    struct gr_exchange *exchange =
+        (struct gr_exchange *)((char *)timer - offsetof(struct gr_exchange, deadline));
+    (void)now;
+    gr_error_set(&exchange->error, GR_E_TIMEOUT, "timeout", 0, true, "no answer within %g s",
+                 exchange->timeout);
+    end_early(exchange);
+}
+
+bool gr_engine_submit(struct gr_exchange *exchange, struct gr_lane *lane)
+{
+    if (!gr_engine_start())
+        return false;
+    exchange->lane = lane;
+    exchange->class = lane->class;
+    exchange->state = GR_EXCHANGE_QUEUED;
+    exchange->deadline.fire = on_deadline;
+    gr_engine_arm(&exchange->deadline, gr_now() + exchange->timeout);
+    TAILQ_INSERT_TAIL(&lane->exchanges, exchange, link);
+    lane_join(lane);
+    engine.active++;
+    wake();
+    return true;
+}
+
+void gr_engine_abort(struct gr_exchange *exchange)
+{
+    exchange->orphaned = true;
+    end_early(exchange);
+}
+
+void gr_engine_cancel(struct gr_exchange *exchange)
+{
+    gr_error_set(&exchange->error, GR_E_CANCELLED, "cancelled", 0, false, "the call was cancelled");
+    end_early(exchange);
+}
+
+/* ---- sockets: recorded, so that a forked child can close its copies ---- */
+
+static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    (void)arg, (void)purpose;
+    if (engine.socket_count == engine.socket_capacity) {
+        size_t capacity = engine.socket_capacity ? engine.socket_capacity * 2 : 64;
+        int *sockets = realloc(engine.sockets, capacity * sizeof *sockets);
+        if (!sockets)
+            return CURL_SOCKET_BAD;
+        engine.sockets = sockets;
+        engine.socket_capacity = capacity;
+    }
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (fd >= 0)
+        engine.sockets[engine.socket_count++] = fd;
+    return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
+static int on_close(void *arg, curl_socket_t fd)
+{
+    (void)arg;
+    for (size_t i = 0; i < engine.socket_count; i++) {
+        if (engine.sockets[i] == fd) {
+            engine.sockets[i] = engine.sockets[--engine.socket_count];
+            break;
+        }
+    }
+    return close(fd);
+}
+
+/* ---- libcurl handles ---- */
+
+static CURL *take_handle(void)
+{
+    return engine.spares ? engine.spare[--engine.spares] : curl_easy_init();
+}
+
+/* A handle that carried a secret is not kept: it holds a copy of what it sent until it is freed. */
+static void drop_handle(struct gr_exchange *exchange)
+{
+    CURL *easy = exchange->easy;
+    bool keep = exchange->class == GR_CLASS_API && engine.spares < SPARE_HANDLES;
+    exchange->easy = NULL;
+    if (!easy)
+        return;
+    if (!keep) {
+        curl_easy_cleanup(easy);
+        return;
+    }
+    curl_easy_reset(easy);
+    engine.spare[engine.spares++] = easy;
+}
+
+static bool add_handle(struct gr_exchange *exchange)
+{
+    if (exchange->prepare && !exchange->prepare(exchange))
+        return false;
+    CURL *easy = take_handle();
+    if (!easy || !engine.multi) {
+        gr_error_set(&exchange->error, GR_E_TRANSPORT, "out_of_memory", 0, true, "out of memory");
+        curl_easy_cleanup(easy);
+        return false;
+    }
+    exchange->easy = easy;
+    if (!gr_exchange_open(exchange, easy))
+        return false;
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+    if (curl_multi_add_handle(engine.multi, easy) == CURLM_OK)
+        return true;
+    gr_error_set(&exchange->error, GR_E_TRANSPORT, "transfer_failed", 0, true,
+                 "libcurl did not take the request");
+    return false;
+}
+
+static CURLM *multi_new(void)
+{
+    CURLM *multi = curl_multi_init();
+    if (multi) {
+        curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
+        curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, 64L);
+    }
+    return multi;
+}
+
+/* ---- one step ---- */
+
+/* Takes what may start out of the queues, the lanes of a class in turn. State lock. */
+static void pick(struct exchange_list *fresh)
+{
+    for (int i = 0; i < GR_CLASS_COUNT; i++) {
+        struct class *class = &engine.classes[i];
+        while (class->running < class->limit && !TAILQ_EMPTY(&class->lanes)) {
+            struct gr_exchange *exchange = TAILQ_FIRST(&TAILQ_FIRST(&class->lanes)->exchanges);
+            dequeue(exchange);
+            exchange->state = GR_EXCHANGE_RUNNING;
+            class->running++;
+            TAILQ_INSERT_TAIL(fresh, exchange, link);
+        }
+    }
+}
+
+/* Takes those whose end has come out of the running ones. State lock. */
+static void sweep(struct exchange_list *gone)
+{
+    struct gr_exchange *exchange, *next;
+    if (!engine.sweep)
+        return;
+    engine.sweep = false;
+    for (exchange = TAILQ_FIRST(&engine.running); exchange; exchange = next) {
+        next = TAILQ_NEXT(exchange, link);
+        if (!exchange->ending)
+            continue;
+        TAILQ_REMOVE(&engine.running, exchange, link);
+        TAILQ_INSERT_TAIL(gone, exchange, link);
+    }
+}
+
+static void start_all(struct exchange_list *fresh, struct exchange_list *done)
+{
+    struct gr_exchange *exchange;
+    while ((exchange = TAILQ_FIRST(fresh))) {
+        TAILQ_REMOVE(fresh, exchange, link);
+        if (add_handle(exchange)) {
+            TAILQ_INSERT_TAIL(&engine.running, exchange, link);
+        } else {
+            drop_handle(exchange);
+            TAILQ_INSERT_TAIL(done, exchange, link);
+        }
+    }
+}
+
+static void remove_all(struct exchange_list *gone, struct exchange_list *done)
+{
+    struct gr_exchange *exchange;
+    while ((exchange = TAILQ_FIRST(gone))) {
+        TAILQ_REMOVE(gone, exchange, link);
+        curl_multi_remove_handle(engine.multi, exchange->easy);
+        drop_handle(exchange);
+        TAILQ_INSERT_TAIL(done, exchange, link);
+    }
+}
+
+static void collect(struct exchange_list *done)
+{
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(engine.multi, &left))) {
+        CURL *easy = message->easy_handle;
+        CURLcode code = message->data.result;
+        char *owner = NULL;
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(easy, CURLINFO_PRIVATE, &owner);
+        struct gr_exchange *exchange = (struct gr_exchange *)(void *)owner;
+        gr_exchange_close(exchange, code);
+        curl_multi_remove_handle(engine.multi, easy);
+        drop_handle(exchange);
+        TAILQ_REMOVE(&engine.running, exchange, link);
+        TAILQ_INSERT_TAIL(done, exchange, link);
+    }
+}
+
+/* State lock. */
+static bool finish_all(struct exchange_list *done)
+{
+    struct gr_exchange *exchange;
+    bool any = false;
+    while ((exchange = TAILQ_FIRST(done))) {
+        TAILQ_REMOVE(done, exchange, link);
+        engine.classes[exchange->class].running--;
+        finish(exchange);
+        any = true;
+    }
+    return any;
+}
+
+static bool can_start(void)
+{
+    for (int i = 0; i < GR_CLASS_COUNT; i++)
+        if (engine.classes[i].running < engine.classes[i].limit &&
+            !TAILQ_EMPTY(&engine.classes[i].lanes))
+            return true;
+    return false;
+}
+
+/* Everything that can be done without waiting. Returns whether it is time to wait. */
+static bool work(void)
+{
+    struct exchange_list fresh = TAILQ_HEAD_INITIALIZER(fresh);
+    struct exchange_list gone = TAILQ_HEAD_INITIALIZER(gone);
+    struct exchange_list done = TAILQ_HEAD_INITIALIZER(done);
+    int running;
+
+    gr_engine_lock();
+    gr_timers_run(&engine.timers, gr_now());
+    sweep(&gone);
+    pick(&fresh);
+    gr_engine_unlock();
+
+    if (!engine.multi)
+        engine.multi = multi_new();
+    remove_all(&gone, &done);
+    start_all(&fresh, &done);
+    curl_multi_perform(engine.multi, &running);
+    collect(&done);
+
+    gr_engine_lock();
+    bool idle = !finish_all(&done) && !can_start() && !engine.sweep;
+    set_timer();
+    engine.asleep = idle;
+    gr_engine_unlock();
+    return idle;
+}
+
+static void doze(double seconds)
+{
+    struct curl_waitfd extra[] = {
+        {.fd = engine.wake_fd, .events = CURL_WAIT_POLLIN},
+        {.fd = engine.timer_fd, .events = CURL_WAIT_POLLIN},
+    };
+    int ms = seconds < IDLE_POLL_MS / 1000 ? (int)ceil(seconds * 1000) : IDLE_POLL_MS;
+    curl_multi_poll(engine.multi, extra, 2, ms, NULL);
+
+    gr_engine_lock();
+    engine.asleep = false;
+    if (extra[0].revents)
+        gr_port_wake_clear(engine.wake_fd);
+    if (extra[1].revents) {
+        gr_port_timer_clear(engine.timer_fd);
+        engine.timer_set = INFINITY;
+    }
+    gr_engine_unlock();
+}
+
+/* The body of the engine's loop: works, then waits for more, at most for `seconds`. */
+static void step(double seconds)
+{
+    pthread_mutex_lock(&engine.curl_lock);
+    bool idle = work();
+    pthread_mutex_unlock(&engine.curl_lock);
+    if (idle && engine.multi)
+        doze(seconds);
+}
+
+/* ---- who drives ---- */
+
+static void clean_up(void)
+{
+    pthread_mutex_lock(&engine.curl_lock);
+    while (engine.spares)
+        curl_easy_cleanup(engine.spare[--engine.spares]);
+    curl_multi_cleanup(engine.multi);
+    engine.multi = NULL;
+    pthread_mutex_unlock(&engine.curl_lock);
+}
+
+static void *run(void *arg)
+{
+    (void)arg;
+    gr_engine_lock();
+    while (!engine.stopping) {
+        gr_engine_unlock();
+        step(INFINITY);
+        gr_engine_lock();
+    }
+    gr_engine_unlock();
+    clean_up();
+    gr_engine_lock();
+    engine.threaded = false;
+    pthread_cond_broadcast(&engine.role);
+    gr_engine_unlock();
+    return NULL;
+}
+
+static bool open_descriptors(void)
+{
+    if (engine.ready)
+        return true;
+    engine.wake_fd = gr_port_wake_new();
+    engine.timer_fd = gr_port_timer_new();
+    engine.timer_set = INFINITY;
+    engine.ready = engine.wake_fd >= 0 && engine.timer_fd >= 0;
+    if (!engine.ready) {
+        close(engine.wake_fd);
+        close(engine.timer_fd);
+    }
+    return engine.ready;
+}
+
+bool gr_engine_start(void)
+{
+    if (engine.threaded)
+        return true;
+    if (!open_descriptors())
+        return false;
+    set_timer();
+    if (!engine.threadless) {
+        engine.threaded = gr_port_thread(run, NULL);
+        engine.threadless = !engine.threaded;
+    }
+    return true;
+}
+
+/* Without a thread: this caller drives for one step. State lock, given back meanwhile. */
+static void drive(double seconds)
+{
+    struct gr_sigpipe sigpipe;
+    engine.driving = true;
+    gr_engine_unlock();
+    gr_port_sigpipe_block(&sigpipe);
+    step(seconds);
+    gr_port_sigpipe_restore(&sigpipe);
+    gr_engine_lock();
+    engine.driving = false;
+    pthread_cond_broadcast(&engine.role);
+}
+
+void gr_engine_wait(pthread_cond_t *cond, const bool *done, double until)
+{
+    while (!*done) {
+        double left = until - gr_now();
+        if (left <= 0)
+            break;
+        if (engine.threaded)
+            gr_port_cond_wait(cond, &engine.lock, left);
+        else if (engine.driving || !gr_engine_start() || engine.threaded)
+            gr_port_cond_wait(&engine.role, &engine.lock, fmin(left, 1));
+        else
+            drive(left);
+    }
+}
+
+void gr_engine_pump(void)
+{
+    gr_engine_lock();
+    if (!engine.threaded && !engine.ready && engine.timers.count)
+        gr_engine_start(); /* after a fork, with calls still to be answered */
+    if (!engine.threaded && !engine.driving && engine.ready)
+        drive(0);
+    gr_engine_unlock();
+}
+
+/* ---- the end ---- */
+
+/* State lock; nobody drives. The handles are left to the caller. */
+static void cancel_list(struct exchange_list *list, const char *code, const char *message)
+{
+    struct gr_exchange *exchange;
+    while ((exchange = TAILQ_FIRST(list))) {
+        TAILQ_REMOVE(list, exchange, link);
+        gr_error_set(&exchange->error, GR_E_CANCELLED, code, 0, true, "%s", message);
+        finish(exchange);
+    }
+}
+
+static void cancel_all(const char *code, const char *message)
+{
+    struct exchange_list all = TAILQ_HEAD_INITIALIZER(all);
+    TAILQ_CONCAT(&all, &engine.running, link);
+    for (int i = 0; i < GR_CLASS_COUNT; i++) {
+        struct gr_lane *lane;
+        engine.classes[i].running = 0;
+        while ((lane = TAILQ_FIRST(&engine.classes[i].lanes))) {
+            TAILQ_CONCAT(&all, &lane->exchanges, link);
+            lane_leave(lane);
+        }
+    }
+    cancel_list(&all, code, message);
+}
+
+static void detach_handles(void)
+{
+    struct gr_exchange *exchange;
+    pthread_mutex_lock(&engine.curl_lock);
+    TAILQ_FOREACH(exchange, &engine.running, link) {
+        curl_multi_remove_handle(engine.multi, exchange->easy);
+        drop_handle(exchange);
+    }
+    pthread_mutex_unlock(&engine.curl_lock);
+}
+
+static void wait_while(const bool *condition, double seconds)
+{
+    double until = gr_now() + seconds;
+    while (*condition && gr_now() < until)
+        gr_port_cond_wait(&engine.role, &engine.lock, until - gr_now());
+}
+
+static void drain(double seconds)
+{
+    double until = gr_now() + seconds;
+    const bool never = false;
+    while (engine.active && gr_now() < until)
+        gr_engine_wait(&engine.role, &never, fmin(until, gr_now() + 0.1));
+}
+
+bool gr_engine_shutdown(double seconds)
+{
+    gr_engine_lock();
+    drain(seconds);
+    bool clean = engine.active == 0;
+    engine.stopping = true;
+    wake();
+    wait_while(&engine.threaded, STOP_WAIT_S);
+    wait_while(&engine.driving, STOP_WAIT_S);
+    bool stopped = !engine.threaded && !engine.driving;
+    engine.stopping = false;
+    if (stopped) {
+        gr_engine_unlock();
+        detach_handles();
+        clean_up();
+        gr_engine_lock();
+        cancel_all("shutdown", "the engine was shut down");
+        hooks.stopped();
+    }
+    gr_engine_unlock();
+    return clean && stopped;
+}
+
+/* ---- fork and exit ---- */
+
+static void before_fork(void)
+{
+    pthread_mutex_lock(&engine.curl_lock);
+    gr_engine_lock();
+    gr_secret_before_fork();
+}
+
+static void after_fork(bool in_child)
+{
+    gr_secret_after_fork(in_child);
+    gr_engine_unlock();
+    pthread_mutex_unlock(&engine.curl_lock);
+}
+
+static void in_parent(void)
+{
+    after_fork(false);
+}
+
+/* The libcurl handles are the parent's twins: using or freeing one would write to a connection that the
+ * parent is using. They stay where they are, out of reach but referenced. */
+static void leave_handles(void)
+{
+    static CURLM *left_behind;
+    struct gr_exchange *exchange;
+    left_behind = engine.multi;
+    (void)left_behind;
+    engine.multi = NULL;
+    engine.spares = 0;
+    TAILQ_FOREACH(exchange, &engine.running, link)
+        exchange->easy = NULL;
+    for (size_t i = 0; i < engine.socket_count; i++)
+        close(engine.sockets[i]);
+    engine.socket_count = 0;
+}
+
+static void in_child(void)
+{
+    leave_handles();
+    if (engine.ready) {
+        close(engine.wake_fd);
+        close(engine.timer_fd);
+    }
+    engine.ready = engine.threaded = engine.driving = engine.asleep = engine.stopping = false;
+    engine.timer_set = INFINITY;
+    gr_port_cond_init(&engine.role);
+    hooks.forked();
+    cancel_all("forked", "the process was forked during the request");
+    after_fork(true);
+}
+
+static void at_exit(void)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += EXIT_WAIT_S;
+    pthread_mutex_timedlock(&engine.curl_lock, &until);
+}
+
+/* ---- once ---- */
+
+static void zeroing_free(void *memory)
+{
+    if (memory)
+        gr_zero(memory, malloc_usable_size(memory));
+    free(memory);
+}
+
+static void *zeroing_realloc(void *memory, size_t size)
+{
+    size_t old = memory ? malloc_usable_size(memory) : 0;
+    if (size <= old && size > old / 2)
+        return memory;
+    void *fresh = malloc(size);
+    if (!fresh)
+        return NULL;
+    memcpy(fresh, memory ? memory : "", old < size ? old : size);
+    zeroing_free(memory);
+    return fresh;
+}
+
+static void init(void)
+{
+    static const unsigned limits[GR_CLASS_COUNT] = {[GR_CLASS_TOKEN] = 32, [GR_CLASS_API] = 64};
+    for (int i = 0; i < GR_CLASS_COUNT; i++) {
+        TAILQ_INIT(&engine.classes[i].lanes);
+        engine.classes[i].limit = limits[i];
+    }
+    TAILQ_INIT(&engine.running);
+    gr_port_cond_init(&engine.role);
+    gr_port_pin();
+    /* Where the host has initialised libcurl before, its allocator stays; that cannot be told from here. */
+    curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, zeroing_free, zeroing_realloc, strdup, calloc);
+    pthread_atfork(before_fork, in_parent, in_child);
+    atexit(at_exit);
+}
+
+void gr_engine_init(const struct gr_engine_hooks *given)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    hooks = *given;
+    pthread_once(&once, init);
+}

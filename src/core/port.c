@@ -1,0 +1,150 @@
+#include "port.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+enum { THREAD_STACK = 512 * 1024 };
+
+int gr_port_wake_new(void)
+{
+    return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+void gr_port_wake_raise(int fd)
+{
+    uint64_t one = 1;
+    ssize_t ignored = write(fd, &one, sizeof one);
+    (void)ignored; /* EAGAIN: it is readable already */
+}
+
+void gr_port_wake_clear(int fd)
+{
+    uint64_t count;
+    ssize_t ignored = read(fd, &count, sizeof count);
+    (void)ignored;
+}
+
+void gr_port_wake_renew(int fd)
+{
+    int fresh = gr_port_wake_new();
+    if (fresh < 0)
+        return;
+    dup3(fresh, fd, O_CLOEXEC);
+    close(fresh);
+}
+
+int gr_port_timer_new(void)
+{
+    return timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+}
+
+void gr_port_timer_set(int fd, double at)
+{
+    double wait = fmax(at - gr_now(), 1e-6); /* zero would disarm it */
+    wait = fmin(wait, 1e9);
+    struct itimerspec spec = {.it_value = {.tv_sec = (time_t)wait,
+                                           .tv_nsec = (long)((wait - floor(wait)) * 1e9)}};
+    if (spec.it_value.tv_sec == 0 && spec.it_value.tv_nsec == 0)
+        spec.it_value.tv_nsec = 1;
+    timerfd_settime(fd, 0, &spec, NULL);
+}
+
+void gr_port_timer_clear(int fd)
+{
+    gr_port_wake_clear(fd); /* both are read as one 64-bit number */
+}
+
+bool gr_port_thread(void *(*run)(void *), void *arg)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    sigset_t all, before;
+    if (pthread_attr_init(&attr) != 0)
+        return false;
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, THREAD_STACK);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&thread, &attr, run, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    return !failed;
+}
+
+void gr_port_pin(void)
+{
+    static const char anchor;
+    Dl_info info;
+    if (dladdr(&anchor, &info) && info.dli_fname)
+        (void)dlopen(info.dli_fname, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+}
+
+static void sigpipe_set(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGPIPE);
+}
+
+void gr_port_sigpipe_block(struct gr_sigpipe *state)
+{
+    sigset_t pipe, before;
+    sigpending(&before);
+    state->was_pending = sigismember(&before, SIGPIPE);
+    sigpipe_set(&pipe);
+    pthread_sigmask(SIG_BLOCK, &pipe, &before);
+    state->was_blocked = sigismember(&before, SIGPIPE);
+}
+
+void gr_port_sigpipe_restore(const struct gr_sigpipe *state)
+{
+    sigset_t pipe;
+    struct timespec now = {0, 0};
+    sigpipe_set(&pipe);
+    if (!state->was_pending)
+        while (sigtimedwait(&pipe, NULL, &now) == -1 && errno == EINTR)
+            continue;
+    if (!state->was_blocked)
+        pthread_sigmask(SIG_UNBLOCK, &pipe, NULL);
+}
+
+void gr_port_cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+void gr_port_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, double seconds)
+{
+    struct timespec until;
+    if (seconds > 1e8) {
+        pthread_cond_wait(cond, mutex);
+        return;
+    }
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    double at = (double)until.tv_nsec / 1e9 + fmax(seconds, 0);
+    until.tv_sec += (time_t)at;
+    until.tv_nsec = (long)((at - floor(at)) * 1e9);
+    pthread_cond_timedwait(cond, mutex, &until);
+}
+
+double gr_port_random(void)
+{
+    uint64_t bits = 0;
+    if (getrandom(&bits, sizeof bits, GRND_NONBLOCK) != (ssize_t)sizeof bits)
+        bits = (uint64_t)(gr_now() * 1e9) * UINT64_C(0x9E3779B97F4A7C15); /* early boot only */
+    return (double)(bits >> 11) * 0x1p-53;
+}

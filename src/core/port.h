@@ -1,0 +1,49 @@
+/* port: what differs between systems. Linux today; each function here is one to write for another. */
+#ifndef GROOVE_PORT_H
+#define GROOVE_PORT_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+/* A descriptor that becomes readable when raised, until cleared. -1: no descriptors left. */
+int gr_port_wake_new(void);
+void gr_port_wake_raise(int fd);
+void gr_port_wake_clear(int fd);
+
+/* Makes descriptor `fd`, which a fork shares with the parent, one of this process's own, keeping its
+ * number: a host may have it in its event loop. */
+void gr_port_wake_renew(int fd);
+
+/* A descriptor that becomes readable at a moment on gr_now's clock, also right after a suspend, which
+ * the time-out of poll() would sleep through. */
+int gr_port_timer_new(void);
+void gr_port_timer_set(int fd, double at);
+void gr_port_timer_clear(int fd);
+
+/* Starts a detached thread with every signal blocked, so that the host's handlers never run on it.
+ * false: the system gives no thread (RLIMIT_NPROC, seccomp). */
+bool gr_port_thread(void *(*run)(void *), void *arg);
+
+/* Keeps this library in memory for the life of the process: lua_close unloads C modules, and a thread
+ * or a fork or exit handler of ours may still have to run. */
+void gr_port_pin(void);
+
+/* Blocks SIGPIPE in this thread; restore gives back the mask, and swallows a SIGPIPE that came between. */
+struct gr_sigpipe {
+    bool was_pending;
+    bool was_blocked;
+};
+void gr_port_sigpipe_block(struct gr_sigpipe *state);
+void gr_port_sigpipe_restore(const struct gr_sigpipe *state);
+
+/* Initialises a condition whose timed waits go by gr_port_cond_wait. */
+void gr_port_cond_init(pthread_cond_t *cond);
+
+/* Waits until signalled or for `seconds` at most (INFINITY: for ever). Spurious returns are possible. */
+void gr_port_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, double seconds);
+
+/* Uniform in [0, 1), from the kernel's generator: jitter that two processes started together share
+ * would be no jitter. Any thread. */
+double gr_port_random(void);
+
+#endif

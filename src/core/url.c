@@ -1,0 +1,86 @@
+#include "url.h"
+
+#include <curl/curl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <arpa/inet.h>
+
+static char *part(CURLU *handle, CURLUPart what, unsigned flags)
+{
+    char *text = NULL;
+    if (curl_url_get(handle, what, &text, flags) != CURLUE_OK)
+        return NULL;
+    return text;
+}
+
+static bool has(CURLU *handle, CURLUPart what)
+{
+    char *text = part(handle, what, 0);
+    curl_free(text);
+    return text != NULL;
+}
+
+static bool is_loopback(const char *host)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    char bare[INET6_ADDRSTRLEN];
+    size_t len = strlen(host);
+    if (strcasecmp(host, "localhost") == 0)
+        return true;
+    if (inet_pton(AF_INET, host, &v4) == 1)
+        return (ntohl(v4.s_addr) >> 24) == 127;
+    if (host[0] != '[' || len < 3 || len - 2 >= sizeof bare)
+        return false;
+    memcpy(bare, host + 1, len - 2);
+    bare[len - 2] = '\0';
+    return inet_pton(AF_INET6, bare, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+static const char *take_parts(struct gr_url *url, CURLU *handle)
+{
+    url->scheme = part(handle, CURLUPART_SCHEME, 0);
+    url->host = part(handle, CURLUPART_HOST, 0);
+    url->port = part(handle, CURLUPART_PORT, CURLU_DEFAULT_PORT);
+    url->path = part(handle, CURLUPART_PATH, 0);
+    url->query = part(handle, CURLUPART_QUERY, 0);
+    url->userinfo = has(handle, CURLUPART_USER) || has(handle, CURLUPART_PASSWORD);
+    if (!url->scheme || !url->host || !url->host[0] || !url->port || !url->path)
+        return "is not an absolute http or https URL";
+    url->loopback = is_loopback(url->host);
+    return NULL;
+}
+
+const char *gr_url_parse(struct gr_url *url, const char *text)
+{
+    memset(url, 0, sizeof *url);
+    CURLU *handle = curl_url();
+    if (!handle)
+        return "could not be parsed: no memory";
+    const char *wrong = "is not an absolute http or https URL";
+    if (curl_url_set(handle, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK)
+        wrong = take_parts(url, handle);
+    curl_url_cleanup(handle);
+    return wrong;
+}
+
+void gr_url_clear(struct gr_url *url)
+{
+    char *parts[] = {url->scheme, url->host, url->port, url->path, url->query};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        curl_free(parts[i]);
+    memset(url, 0, sizeof *url);
+}
+
+const char *gr_url_refusal(const struct gr_url *url, bool allow_http)
+{
+    bool https = strcmp(url->scheme, "https") == 0;
+    if (!https && strcmp(url->scheme, "http") != 0)
+        return "must be https";
+    if (url->userinfo)
+        return "must not hold a user name or password";
+    if (!https && !url->loopback && !allow_http)
+        return "must be https (http is for loopback addresses, or with allow_http = true)";
+    return NULL;
+}
