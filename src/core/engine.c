@@ -17,6 +17,10 @@
 
 enum { IDLE_POLL_MS = 3600 * 1000, SPARE_HANDLES = 16, EXIT_WAIT_S = 1, STOP_WAIT_S = 2 };
 
+/* How long the thread stays away after a caller has driven, seconds: long enough for the next of a row
+ * of calls to find the role free, so that none of them pays for a change of threads. */
+#define GRACE 0.05
+
 TAILQ_HEAD(exchange_list, gr_exchange);
 TAILQ_HEAD(lane_list, gr_lane);
 
@@ -29,15 +33,18 @@ static struct {
     pthread_mutex_t lock;      /* the state lock */
     pthread_mutex_t curl_lock; /* the libcurl lock */
     pthread_cond_t role;       /* the driver's role is free, or an exchange has ended */
+    pthread_cond_t parked;     /* the thread has to look again */
     struct class classes[GR_CLASS_COUNT];
     struct gr_timers timers;
     double timer_set;  /* what timer_fd is set to */
     int wake_fd, timer_fd;
     bool ready;        /* the descriptors are there */
-    bool threaded;     /* a thread drives */
+    bool threaded;     /* there is a thread: what nobody waits for gets done, too */
     bool threadless;   /* none can be had, or none is wanted */
-    bool driving;      /* without a thread: somebody is in step() */
-    bool asleep;       /* the driver polls, or is about to: wake it */
+    bool driving;      /* somebody is in step() */
+    bool asleep;       /* and polls, or is about to: wake it */
+    unsigned takers;   /* callers that wait for the thread to leave step() to them */
+    double park_until; /* the thread leaves the role to callers until then */
     bool stopping;
     bool sweep;        /* a running exchange is marked `ending` */
     unsigned active;   /* exchanges queued or running */
@@ -86,6 +93,20 @@ static void wake(void)
     engine.asleep = false;
 }
 
+/* Calls a parked thread to the wheel: something is to be done that no caller waits for. */
+static void kick(void)
+{
+    engine.park_until = 0;
+    if (engine.threaded && !engine.driving)
+        pthread_cond_signal(&engine.parked);
+}
+
+void gr_engine_attend(void)
+{
+    if (engine.threaded && !engine.driving)
+        kick();
+}
+
 /* ---- timers ---- */
 
 void gr_engine_arm(struct gr_timer *timer, double at)
@@ -95,6 +116,8 @@ void gr_engine_arm(struct gr_timer *timer, double at)
         engine.timer_set = at;
         gr_port_timer_set(engine.timer_fd, at);
     }
+    if (at < engine.park_until)
+        kick();
 }
 
 void gr_engine_disarm(struct gr_timer *timer)
@@ -466,14 +489,40 @@ static void clean_up(void)
     pthread_mutex_unlock(&engine.curl_lock);
 }
 
+/* The role is only ever taken and left under the state lock. */
+static void drive(double seconds)
+{
+    engine.driving = true;
+    gr_engine_unlock();
+    step(seconds);
+    gr_engine_lock();
+    engine.driving = false;
+}
+
+/* A caller drives, or did a moment ago. Nothing is missed: it handles all there is while it drives, and
+ * calls the thread when it leaves work behind. */
+static void park(double now)
+{
+    double until = fmin(engine.park_until, gr_timers_first(&engine.timers));
+    if (engine.driving || engine.takers)
+        until = now + GRACE;
+    gr_port_cond_wait(&engine.parked, &engine.lock, until - now);
+}
+
 static void *run(void *arg)
 {
     (void)arg;
     gr_engine_lock();
     while (!engine.stopping) {
-        gr_engine_unlock();
-        step(INFINITY);
-        gr_engine_lock();
+        double now = gr_now();
+        if (engine.driving || engine.takers ||
+            (now < engine.park_until && now < gr_timers_first(&engine.timers))) {
+            park(now);
+            continue;
+        }
+        drive(INFINITY);
+        if (engine.takers)
+            pthread_cond_broadcast(&engine.role);
     }
     gr_engine_unlock();
     clean_up();
@@ -513,32 +562,50 @@ bool gr_engine_start(void)
     return true;
 }
 
-/* Without a thread: this caller drives for one step. State lock, given back meanwhile. */
-static void drive(double seconds)
+/* A caller leaves the role: to the thread, if there is something left to do soon. */
+static void leave_role(void)
+{
+    double now = gr_now();
+    engine.park_until = now + GRACE;
+    if (engine.active || gr_timers_first(&engine.timers) < engine.park_until)
+        kick();
+    pthread_cond_broadcast(&engine.role);
+}
+
+static void drive_until(const bool *done, double until)
 {
     struct gr_sigpipe sigpipe;
-    engine.driving = true;
-    gr_engine_unlock();
     gr_port_sigpipe_block(&sigpipe);
-    step(seconds);
+    while (!*done && !engine.driving && gr_now() < until)
+        drive(until - gr_now());
     gr_port_sigpipe_restore(&sigpipe);
-    gr_engine_lock();
-    engine.driving = false;
-    pthread_cond_broadcast(&engine.role);
+    leave_role();
+}
+
+/* The thread drives, for this caller alone: it takes over, which spares each later call of a row two
+ * changes of threads. */
+static void take_role(double seconds)
+{
+    engine.takers++;
+    wake();
+    gr_port_cond_wait(&engine.role, &engine.lock, seconds);
+    engine.takers--;
 }
 
 void gr_engine_wait(pthread_cond_t *cond, const bool *done, double until)
 {
-    while (!*done) {
+    while (!*done && gr_now() < until) {
         double left = until - gr_now();
-        if (left <= 0)
-            break;
-        if (engine.threaded)
-            gr_port_cond_wait(cond, &engine.lock, left);
-        else if (engine.driving || !gr_engine_start() || engine.threaded)
+        if (!gr_engine_start())
             gr_port_cond_wait(&engine.role, &engine.lock, fmin(left, 1));
+        else if (!engine.driving)
+            drive_until(done, until);
+        else if (!engine.threaded)
+            gr_port_cond_wait(&engine.role, &engine.lock, fmin(left, 1));
+        else if (engine.active <= 1 && !engine.takers && engine.asleep)
+            take_role(left);
         else
-            drive(left);
+            gr_port_cond_wait(cond, &engine.lock, left);
     }
 }
 
@@ -547,8 +614,13 @@ void gr_engine_pump(void)
     gr_engine_lock();
     if (!engine.threaded && !engine.ready && engine.timers.count)
         gr_engine_start(); /* after a fork, with calls still to be answered */
-    if (!engine.threaded && !engine.driving && engine.ready)
+    if (!engine.threaded && !engine.driving && engine.ready) {
+        struct gr_sigpipe sigpipe;
+        gr_port_sigpipe_block(&sigpipe);
         drive(0);
+        gr_port_sigpipe_restore(&sigpipe);
+        pthread_cond_broadcast(&engine.role);
+    }
     gr_engine_unlock();
 }
 
@@ -613,6 +685,7 @@ bool gr_engine_shutdown(double seconds)
     bool clean = engine.active == 0;
     engine.stopping = true;
     wake();
+    pthread_cond_signal(&engine.parked);
     wait_while(&engine.threaded, STOP_WAIT_S);
     wait_while(&engine.driving, STOP_WAIT_S);
     bool stopped = !engine.threaded && !engine.driving;
@@ -676,7 +749,10 @@ static void in_child(void)
     }
     engine.ready = engine.threaded = engine.driving = engine.asleep = engine.stopping = false;
     engine.timer_set = INFINITY;
+    engine.takers = 0;
+    engine.park_until = 0;
     gr_port_cond_init(&engine.role);
+    gr_port_cond_init(&engine.parked);
     hooks.forked();
     cancel_all("forked", "the process was forked during the request");
     after_fork(true);
@@ -721,6 +797,7 @@ static void init(void)
     }
     TAILQ_INIT(&engine.running);
     gr_port_cond_init(&engine.role);
+    gr_port_cond_init(&engine.parked);
     gr_port_pin();
     /* Where the host has initialised libcurl before, its allocator stays; that cannot be told from here. */
     curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, zeroing_free, zeroing_realloc, strdup, calloc);

@@ -1,7 +1,9 @@
 /* engine: the one place of a process that does I/O.
  *
  * A thread of its own runs step() for ever; where none can be had (RLIMIT_NPROC 0, seccomp, or
- * thread = false) whoever waits runs it, with the same results. Nothing starts before the first use.
+ * thread = false) whoever waits runs it, with the same results. A caller that waits while nothing else
+ * is going on runs it, too, and the thread stays away meanwhile: two changes of threads for each of a
+ * row of calls would cost more than the call. Nothing starts before the first use.
  *
  * Two locks. The state lock covers all that the layers above and the engine share: take it with
  * gr_engine_lock, hold it for a moment, never call libcurl under it. The libcurl lock is the driver's:
@@ -56,7 +58,8 @@ void gr_engine_want_thread(bool wanted);
 /* Whether a thread drives, so that timers fire by themselves. */
 bool gr_engine_threaded(void);
 
-/* Queues an exchange; its `finished` will be called once, unless it is aborted. Starts the engine. */
+/* Queues an exchange; its `finished` will be called once, unless it is aborted. Starts the engine. If
+ * no caller is going to wait for it, gr_engine_attend sees to it that the thread does not stay away. */
 bool gr_engine_submit(struct gr_exchange *exchange, struct gr_lane *lane);
 
 /* Nobody wants it any more: the engine frees it when it can, and does not call `finished`. */
@@ -64,6 +67,8 @@ void gr_engine_abort(struct gr_exchange *exchange);
 
 /* Ends it early, as cancelled; `finished` is called when it is out of libcurl, perhaps at once. */
 void gr_engine_cancel(struct gr_exchange *exchange);
+
+void gr_engine_attend(void);
 
 void gr_engine_arm(struct gr_timer *timer, double at);
 void gr_engine_disarm(struct gr_timer *timer);

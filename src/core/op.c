@@ -317,6 +317,8 @@ bool gr_op_done(struct gr_op *op)
 {
     gr_engine_lock();
     bool done = op->done;
+    if (!done)
+        gr_engine_attend(); /* it is asked about, not waited for */
     gr_engine_unlock();
     return done;
 }
@@ -345,7 +347,9 @@ bool gr_op_cancel(struct gr_op *op)
 void gr_op_watch(struct gr_op *op)
 {
     gr_engine_lock();
-    if (!op->watched && op->done)
+    if (!op->done)
+        gr_engine_attend();
+    else if (!op->watched)
         deliver(op);
     op->watched = true;
     gr_engine_unlock();

@@ -53,11 +53,9 @@ static double asked_wait(double retry_after)
 
 /* Relative to the token: tokens of 5 s recover from a short outage at once, and those of a day do
  * not hammer a long one. Once the token has run out, the distance to its end is the time without
- * one. */
+ * one; with none ever, that is infinite, and nothing is capped. */
 static double retry_cap(const struct gr_schedule *s, double now)
 {
-    if (s->lifetime <= 0)
-        return RETRY_MAX;
     return fmax(fmax(0.2, s->lifetime / 100), fabs(s->usable_until - now) / 4);
 }
 
@@ -108,7 +106,7 @@ static enum gr_verdict pass_on(struct gr_schedule *s, double now, double u)
 static enum gr_verdict keep_same(struct gr_schedule *s, double now, double sent, double lifetime,
                                  double u)
 {
-    if (!gr_schedule_usable(s, now) || usable_end(sent, lifetime) > s->usable_until)
+    if (usable_end(sent, lifetime) > s->usable_until)
         hold(s, sent, lifetime);
     plan_retry(s, now, -1, false, u);
     return GR_UNCHANGED;

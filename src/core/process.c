@@ -252,11 +252,12 @@ static int bind_loopback(int fd, unsigned *port)
     return 0;
 }
 
+/* Not blocking: whoever inherits it may accept until there is nothing left. */
 int gr_listen_loopback(int *fd, unsigned *port)
 {
     int err;
 
-    *fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    *fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (*fd < 0)
         return errno;
     err = bind_loopback(*fd, port);

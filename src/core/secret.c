@@ -91,7 +91,7 @@ static void *cut(size_t size)
     return block;
 }
 
-/* A zeroed block. */
+/* A zeroed block, but for the link, which the caller's len replaces. */
 static void *take(size_t need)
 {
     size_t size;
@@ -102,7 +102,6 @@ static void *take(size_t need)
         return cut(size);
     ASAN_UNPOISON_MEMORY_REGION(block, size);
     arena.free[class] = block->next;
-    block->next = NULL;
     return block;
 }
 

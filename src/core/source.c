@@ -314,8 +314,10 @@ static void start_attempt(struct gr_source *source, double now)
         exchange->owner = source;
         source->attempt = exchange;
         source->sent = now;
-        if (gr_engine_submit(exchange, &token_lane))
+        if (gr_engine_submit(exchange, &token_lane)) {
+            gr_engine_attend();
             return;
+        }
         source->attempt = NULL;
         gr_exchange_free(exchange);
     }
