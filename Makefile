@@ -41,6 +41,7 @@ CORE_OBJ    := $(CORE_SRC:src/core/%.c=$(BUILD)/core/%.o)
 BINDING_OBJ := $(BINDING_SRC:src/binding/%.c=$(BUILD)/$(LUA)/binding/%.o)
 ARCHIVE     := $(BUILD)/core/libgroove.a
 MODULE      := $(BUILD)/$(LUA)/groove/core.so
+SUPPORT_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 C_TESTS     := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c tests/simulate.c))
 
 LUA_FILES   := $(shell find lua/groove -type f 2>/dev/null)
@@ -94,13 +95,17 @@ $(MODULE): $(BINDING_OBJ) $(ARCHIVE)
 	@mkdir -p $(@D)
 	$(LINK) -shared -o $@ $(BINDING_OBJ) $(ARCHIVE) $(LIBS)
 
-$(BUILD)/tests/%: tests/%.c $(ARCHIVE) Makefile
+$(BUILD)/tests/support/%.o: tests/support/%.c Makefile
 	@mkdir -p $(@D)
-	$(COMPILE) -MF $@.d -o $@ $< $(LDFLAGS) $(ARCHIVE) -lcmocka $(LIBS) -lm
+	$(COMPILE) -c -o $@ $<
+
+$(BUILD)/tests/%: tests/%.c $(SUPPORT_OBJ) $(ARCHIVE) Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) -Itests/support -MF $@.d -o $@ $< $(SUPPORT_OBJ) $(LDFLAGS) $(ARCHIVE) -lcmocka $(LIBS) -lm
 
 tests: $(C_TESTS)
 
--include $(CORE_OBJ:.o=.d) $(BINDING_OBJ:.o=.d) $(C_TESTS:=.d)
+-include $(CORE_OBJ:.o=.d) $(BINDING_OBJ:.o=.d) $(SUPPORT_OBJ:.o=.d) $(C_TESTS:=.d)
 
 # --- run ---------------------------------------------------------------------------------------------
 # A recipe that may install packages builds in a second make, which then sees them.

@@ -73,6 +73,7 @@ static void tokens(void **state)
         {"token_type odd", "{\"token_type\":{\"a\":[1]},\"access_token\":\"t\",\"expires_in\":600}",
          "t", 600},
         {"accessToken", "{\"accessToken\":\"tok\",\"expires_in\":60}", "tok", 60},
+        {"expiresIn", "{\"accessToken\":\"tok\",\"expiresIn\":60}", "tok", 60},
         {"both names", "{\"accessToken\":\"b\",\"access_token\":\"a\",\"expires_in\":60}", "a", 60},
         {"first empty", "{\"accessToken\":\"b\",\"access_token\":\"\",\"expires_in\":60}", "b", 60},
         {"first null", "{\"accessToken\":\"b\",\"access_token\":null,\"expires_in\":60}", "b", 60},

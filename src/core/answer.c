@@ -192,12 +192,20 @@ static const json_t *nonempty_string(const json_t *object, const char *key)
     return json_string_length(value) > 0 ? value : NULL;
 }
 
+/* The documentation of the Groove service writes the members in both ways. */
+static const json_t *either(const json_t *object, const char *name, const char *other)
+{
+    const json_t *value = json_object_get(object, name);
+
+    return value ? value : json_object_get(object, other);
+}
+
 static void read_token(const struct reading *r, const json_t *object, const json_t *token)
 {
     struct gr_answer *out = r->out;
     const char *bytes = json_string_value(token);
     size_t len = json_string_length(token);
-    double expires_in = read_seconds(json_object_get(object, "expires_in"));
+    double expires_in = read_seconds(either(object, "expires_in", "expiresIn"));
     double refresh_in = read_seconds(json_object_get(object, "refresh_in"));
 
     if (!sendable(bytes, len)) {

@@ -312,7 +312,7 @@ static struct gr_secret *read_all(int fd, size_t size)
             break;
         len += (size_t)got;
     }
-    while (secret && len > 0 && strchr("\r\n", secret->bytes[len - 1]))
+    while (secret && len > 0 && (secret->bytes[len - 1] == '\n' || secret->bytes[len - 1] == '\r'))
         len--;
     struct gr_secret *exact = secret ? gr_secret_new(secret->bytes, len) : NULL;
     gr_secret_free(secret);

@@ -43,6 +43,8 @@ static struct {
     bool threadless;   /* none can be had, or none is wanted */
     bool driving;      /* somebody is in step() */
     bool asleep;       /* and polls, or is about to: wake it */
+    bool caller;       /* a caller does, for as long as what it waits for is not done */
+    bool ended;        /* something that may be waited for has ended since step() began */
     unsigned takers;   /* callers that wait for the thread to leave step() to them */
     double park_until; /* the thread leaves the role to callers until then */
     bool stopping;
@@ -65,6 +67,10 @@ static struct {
 };
 
 static struct gr_engine_hooks hooks;
+
+/* This thread is in exit() and has the libcurl lock for good: it may not do I/O any more, and what the
+ * host's other exit handlers call must not wait for that lock. */
+static _Thread_local bool exiting;
 
 void gr_engine_lock(void)
 {
@@ -105,6 +111,14 @@ void gr_engine_attend(void)
 {
     if (engine.threaded && !engine.driving)
         kick();
+}
+
+void gr_engine_ended(void)
+{
+    engine.ended = true;
+    if (engine.caller)
+        wake();
+    pthread_cond_broadcast(&engine.role);
 }
 
 /* ---- timers ---- */
@@ -174,11 +188,14 @@ static void finish(struct gr_exchange *exchange)
     gr_engine_disarm(&exchange->deadline);
     exchange->state = GR_EXCHANGE_IDLE;
     engine.active--;
+    if (exchange->cancelled)
+        gr_error_set(&exchange->error, GR_E_CANCELLED, "cancelled", 0, false,
+                     "the call was cancelled");
     if (exchange->orphaned)
         gr_exchange_free(exchange);
     else
         exchange->finished(exchange);
-    pthread_cond_broadcast(&engine.role);
+    gr_engine_ended();
 }
 
 static void end_early(struct gr_exchange *exchange)
@@ -227,7 +244,7 @@ void gr_engine_abort(struct gr_exchange *exchange)
 
 void gr_engine_cancel(struct gr_exchange *exchange)
 {
-    gr_error_set(&exchange->error, GR_E_CANCELLED, "cancelled", 0, false, "the call was cancelled");
+    exchange->cancelled = true; /* its error is the driver's to write */
     end_early(exchange);
 }
 
@@ -396,17 +413,14 @@ static void collect(struct exchange_list *done)
 }
 
 /* State lock. */
-static bool finish_all(struct exchange_list *done)
+static void finish_all(struct exchange_list *done)
 {
     struct gr_exchange *exchange;
-    bool any = false;
     while ((exchange = TAILQ_FIRST(done))) {
         TAILQ_REMOVE(done, exchange, link);
         engine.classes[exchange->class].running--;
         finish(exchange);
-        any = true;
     }
-    return any;
 }
 
 static bool can_start(void)
@@ -418,7 +432,8 @@ static bool can_start(void)
     return false;
 }
 
-/* Everything that can be done without waiting. Returns whether it is time to wait. */
+/* Everything that can be done without waiting. Returns whether it is time to wait: not before whoever
+ * drives has looked whether what ended is what it waits for. */
 static bool work(void)
 {
     struct exchange_list fresh = TAILQ_HEAD_INITIALIZER(fresh);
@@ -440,7 +455,8 @@ static bool work(void)
     collect(&done);
 
     gr_engine_lock();
-    bool idle = !finish_all(&done) && !can_start() && !engine.sweep;
+    finish_all(&done);
+    bool idle = !engine.ended && !can_start() && !engine.sweep && !engine.stopping;
     set_timer();
     engine.asleep = idle;
     gr_engine_unlock();
@@ -493,6 +509,7 @@ static void clean_up(void)
 static void drive(double seconds)
 {
     engine.driving = true;
+    engine.ended = false;
     gr_engine_unlock();
     step(seconds);
     gr_engine_lock();
@@ -524,9 +541,6 @@ static void *run(void *arg)
         if (engine.takers)
             pthread_cond_broadcast(&engine.role);
     }
-    gr_engine_unlock();
-    clean_up();
-    gr_engine_lock();
     engine.threaded = false;
     pthread_cond_broadcast(&engine.role);
     gr_engine_unlock();
@@ -555,7 +569,7 @@ bool gr_engine_start(void)
     if (!open_descriptors())
         return false;
     set_timer();
-    if (!engine.threadless) {
+    if (!engine.threadless && !engine.stopping) {
         engine.threaded = gr_port_thread(run, NULL);
         engine.threadless = !engine.threaded;
     }
@@ -576,10 +590,11 @@ static void drive_until(const bool *done, double until)
 {
     struct gr_sigpipe sigpipe;
     gr_port_sigpipe_block(&sigpipe);
-    while (!*done && !engine.driving && gr_now() < until)
+    engine.caller = true;
+    while (!*done && !engine.stopping && gr_now() < until)
         drive(until - gr_now());
+    engine.caller = false;
     gr_port_sigpipe_restore(&sigpipe);
-    leave_role();
 }
 
 /* The thread drives, for this caller alone: it takes over, which spares each later call of a row two
@@ -594,9 +609,11 @@ static void take_role(double seconds)
 
 void gr_engine_wait(pthread_cond_t *cond, const bool *done, double until)
 {
+    if (*done || exiting)
+        return;
     while (!*done && gr_now() < until) {
         double left = until - gr_now();
-        if (!gr_engine_start())
+        if (engine.stopping || !gr_engine_start())
             gr_port_cond_wait(&engine.role, &engine.lock, fmin(left, 1));
         else if (!engine.driving)
             drive_until(done, until);
@@ -607,6 +624,8 @@ void gr_engine_wait(pthread_cond_t *cond, const bool *done, double until)
         else
             gr_port_cond_wait(cond, &engine.lock, left);
     }
+    if (!engine.driving)
+        leave_role();
 }
 
 void gr_engine_pump(void)
@@ -614,7 +633,7 @@ void gr_engine_pump(void)
     gr_engine_lock();
     if (!engine.threaded && !engine.ready && engine.timers.count)
         gr_engine_start(); /* after a fork, with calls still to be answered */
-    if (!engine.threaded && !engine.driving && engine.ready) {
+    if (!engine.threaded && !engine.driving && !engine.stopping && !exiting && engine.ready) {
         struct gr_sigpipe sigpipe;
         gr_port_sigpipe_block(&sigpipe);
         drive(0);
@@ -663,11 +682,17 @@ static void detach_handles(void)
     pthread_mutex_unlock(&engine.curl_lock);
 }
 
-static void wait_while(const bool *condition, double seconds)
+/* Whether nobody drives any more. Keeps callers from it until the caller of this resets `stopping`. */
+static bool stop(void)
 {
-    double until = gr_now() + seconds;
-    while (*condition && gr_now() < until)
+    double until = gr_now() + STOP_WAIT_S;
+    engine.stopping = true;
+    wake();
+    pthread_cond_signal(&engine.parked);
+    pthread_cond_broadcast(&engine.role);
+    while ((engine.threaded || engine.driving) && gr_now() < until)
         gr_port_cond_wait(&engine.role, &engine.lock, until - gr_now());
+    return !engine.threaded && !engine.driving;
 }
 
 static void drain(double seconds)
@@ -680,16 +705,14 @@ static void drain(double seconds)
 
 bool gr_engine_shutdown(double seconds)
 {
+    if (exiting)
+        return false;
     gr_engine_lock();
     drain(seconds);
+    while (engine.stopping) /* somebody else shuts it down, too */
+        gr_port_cond_wait(&engine.role, &engine.lock, 1);
     bool clean = engine.active == 0;
-    engine.stopping = true;
-    wake();
-    pthread_cond_signal(&engine.parked);
-    wait_while(&engine.threaded, STOP_WAIT_S);
-    wait_while(&engine.driving, STOP_WAIT_S);
-    bool stopped = !engine.threaded && !engine.driving;
-    engine.stopping = false;
+    bool stopped = stop();
     if (stopped) {
         gr_engine_unlock();
         detach_handles();
@@ -698,6 +721,8 @@ bool gr_engine_shutdown(double seconds)
         cancel_all("shutdown", "the engine was shut down");
         hooks.stopped();
     }
+    engine.stopping = false;
+    pthread_cond_broadcast(&engine.role);
     gr_engine_unlock();
     return clean && stopped;
 }
@@ -706,21 +731,23 @@ bool gr_engine_shutdown(double seconds)
 
 static void before_fork(void)
 {
-    pthread_mutex_lock(&engine.curl_lock);
+    if (!exiting)
+        pthread_mutex_lock(&engine.curl_lock);
     gr_engine_lock();
     gr_secret_before_fork();
 }
 
-static void after_fork(bool in_child)
+static void unlock_after_fork(void)
 {
-    gr_secret_after_fork(in_child);
     gr_engine_unlock();
-    pthread_mutex_unlock(&engine.curl_lock);
+    if (!exiting)
+        pthread_mutex_unlock(&engine.curl_lock);
 }
 
 static void in_parent(void)
 {
-    after_fork(false);
+    gr_secret_after_fork(false);
+    unlock_after_fork();
 }
 
 /* The libcurl handles are the parent's twins: using or freeing one would write to a connection that the
@@ -742,12 +769,14 @@ static void leave_handles(void)
 
 static void in_child(void)
 {
+    gr_secret_after_fork(true);
     leave_handles();
     if (engine.ready) {
         close(engine.wake_fd);
         close(engine.timer_fd);
     }
-    engine.ready = engine.threaded = engine.driving = engine.asleep = engine.stopping = false;
+    engine.ready = engine.threaded = engine.driving = engine.caller = false;
+    engine.asleep = engine.stopping = false;
     engine.timer_set = INFINITY;
     engine.takers = 0;
     engine.park_until = 0;
@@ -755,7 +784,7 @@ static void in_child(void)
     gr_port_cond_init(&engine.parked);
     hooks.forked();
     cancel_all("forked", "the process was forked during the request");
-    after_fork(true);
+    unlock_after_fork();
 }
 
 static void at_exit(void)
@@ -763,7 +792,7 @@ static void at_exit(void)
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += EXIT_WAIT_S;
-    pthread_mutex_timedlock(&engine.curl_lock, &until);
+    exiting = pthread_mutex_timedlock(&engine.curl_lock, &until) == 0;
 }
 
 /* ---- once ---- */

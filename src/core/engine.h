@@ -70,6 +70,10 @@ void gr_engine_cancel(struct gr_exchange *exchange);
 
 void gr_engine_attend(void);
 
+/* To be called whenever something that gr_engine_wait may wait for is done: a caller that drives has to
+ * look again, as it hears no condition. */
+void gr_engine_ended(void);
+
 void gr_engine_arm(struct gr_timer *timer, double at);
 void gr_engine_disarm(struct gr_timer *timer);
 

@@ -189,8 +189,8 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg)
         exchange->fields.len = 0; /* what came before was an interim answer, or a proxy's */
         return whole;
     }
-    if (!memchr(line, ':', len))
-        return whole;
+    if (line[0] == ' ' || line[0] == '\t' || !memchr(line, ':', len))
+        return whole; /* the rest of a folded line (RFC 9112 5.2) could pass for a field */
     if (!add_field(exchange, line, len)) {
         gr_error_set(&exchange->error, GR_E_TRANSPORT, "answer_too_large", 0, false,
                      "the answer's headers are larger than %d bytes", MAX_FIELDS);
@@ -258,7 +258,7 @@ static void set_what(struct gr_exchange *exchange, CURL *easy)
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     else if ((exchange->body || strcmp(exchange->method, "GET") != 0) && !post)
         curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, exchange->method);
-    if (exchange->body || post) {
+    if ((exchange->body && strcmp(exchange->method, "HEAD") != 0) || post) {
         const char *bytes = text_of(exchange->body);
         size_t len = exchange->body ? exchange->body->len : 0;
         curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
@@ -277,12 +277,14 @@ static void set_what(struct gr_exchange *exchange, CURL *easy)
 
 /* libcurl sends a request again when a reused connection turns out to be dead, a POST too. A POST whose
  * answer was lost may have been carried out, so all but GET and HEAD take a fresh connection. */
-static void set_connection(struct gr_exchange *exchange, CURL *easy)
+static void set_connection(struct gr_exchange *exchange, CURL *easy, bool https)
 {
     bool idempotent =
         strcmp(exchange->method, "GET") == 0 || strcmp(exchange->method, "HEAD") == 0;
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, idempotent ? 0L : 1L);
-    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, idempotent ? 1L : 0L);
+    /* Without TLS, libcurl learns from the first answer only that the server cannot multiplex: all other
+     * requests to that host would wait for it. */
+    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, idempotent && https ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      (long)(fmin(exchange->connect_timeout, 1e6) * 1000) + 1);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -307,7 +309,7 @@ bool gr_exchange_open(struct gr_exchange *exchange, CURL *easy)
     if (!wrong) {
         set_where(exchange, easy, &url);
         set_what(exchange, easy);
-        set_connection(exchange, easy);
+        set_connection(exchange, easy, strcmp(url.scheme, "https") == 0);
         set_callbacks(exchange, easy);
         exchange->easy = easy;
     }

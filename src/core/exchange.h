@@ -69,6 +69,7 @@ struct gr_exchange {
     enum { GR_EXCHANGE_IDLE, GR_EXCHANGE_QUEUED, GR_EXCHANGE_RUNNING } state;
     bool ending;   /* to be taken out of libcurl: its time is up, or nobody wants it any more */
     bool orphaned; /* gr_engine_abort: free it, do not call finished */
+    bool cancelled; /* gr_engine_cancel: whatever came of it, it ends as cancelled */
     struct gr_timer deadline;
     TAILQ_ENTRY(gr_exchange) link;
 };

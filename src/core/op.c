@@ -189,6 +189,7 @@ void gr_op_finish(struct gr_op *op, const struct gr_error *error)
     if (op->watched)
         deliver(op);
     pthread_cond_broadcast(&op->box->changed);
+    gr_engine_ended();
     op_unref(op);
 }
 
@@ -308,9 +309,15 @@ struct gr_op *gr_op_request(struct gr_mailbox *box, const struct gr_request *req
 
 void gr_op_release(struct gr_op *op)
 {
+    struct gr_exchange *answer = NULL;
     gr_engine_lock();
+    if (op->refs == 1) {
+        answer = op->exchange;
+        op->exchange = NULL;
+    }
     op_unref(op);
     gr_engine_unlock();
+    gr_exchange_free(answer); /* zeroing 16 MiB takes a while: not under the lock */
 }
 
 bool gr_op_done(struct gr_op *op)

@@ -29,7 +29,6 @@ struct gr_op {
     struct gr_secret *token;      /* once done: of a wait for a token */
     struct gr_exchange *exchange; /* of a request; its answer is here once done */
     struct gr_handle *handle;     /* of a wait for a token: whose; NULL once done */
-    bool forced;                  /* only an attempt that starts after this will do */
     double timeout;
     struct gr_timer deadline;
     void (*forget)(struct gr_op *op); /* takes it out of what it waits for */

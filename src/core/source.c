@@ -190,14 +190,19 @@ static void publish_word(struct gr_source *source, double now)
     gr_hot_write(source->hot, valid ? source->generation : 0);
 }
 
+static void forget_error(struct gr_source *source)
+{
+    free(source->last_error);
+    source->last_error = NULL;
+}
+
 static void hold_token(struct gr_source *source, struct gr_secret *token, enum gr_origin origin)
 {
     gr_secret_free(source->token);
     source->token = token;
     source->generation = gr_hot_generation();
     source->origin = origin;
-    free(source->last_error);
-    source->last_error = NULL;
+    forget_error(source);
 }
 
 /* ---- waiters ---- */
@@ -251,7 +256,7 @@ static bool attempts_by_itself(const struct gr_source *source)
 static void set_timer(struct gr_source *source, double now)
 {
     double at = INFINITY;
-    if (usable(source, now) && (gr_hot_read(source->hot) || source->lingers))
+    if (source->lingers || (usable(source, now) && gr_hot_read(source->hot)))
         at = source->plan.usable_until;
     /* Renewal on demand: take the word back when it is due, so that the next call comes by here. */
     if (attempts_by_itself(source) || (gr_hot_read(source->hot) && !source->attempt))
@@ -360,11 +365,12 @@ static void refuse(struct gr_source *source, const struct gr_error *why, double 
 static void take_token(struct gr_source *source, struct gr_answer *answer, double now)
 {
     bool same = gr_secret_equal(source->token, answer->token);
-    bool troubled = source->plan.failures || source->plan.refusals;
+    bool troubled = source->last_error != NULL;
     enum gr_verdict verdict =
         gr_schedule_token(&source->plan, now, source->sent, answer->expires_in,
                           answer->refresh_in, same, gr_port_random());
     if (verdict == GR_EPHEMERAL) {
+        forget_error(source);
         answer_all(source, answer->token, NULL);
         return;
     }
@@ -590,9 +596,10 @@ void gr_source_peek(struct gr_handle *handle, uint64_t *generation, struct gr_se
     gr_engine_lock();
     double now = gr_now();
     if (usable(source, now)) {
-        *generation = source->generation;
         if (have != source->generation)
             *token = gr_secret_new(source->token->bytes, source->token->len);
+        if (*token || have == source->generation)
+            *generation = source->generation;
         keep_going(source, now);
     }
     gr_engine_unlock();

@@ -17,8 +17,9 @@ static char *part(CURLU *handle, CURLUPart what, unsigned flags)
 static bool has(CURLU *handle, CURLUPart what)
 {
     char *text = part(handle, what, 0);
+    bool there = text != NULL;
     curl_free(text);
-    return text != NULL;
+    return there;
 }
 
 static bool is_loopback(const char *host)

@@ -1,0 +1,64 @@
+--- OAuth 2.0 tokens, always ready; and the Groove Music API.
+--
+--     local groove = require("groove")
+--     local client = groove.sandbox():client()
+--     local page, err = client:search("daft punk", { filters = { "artists", "albums" } })
+--
+-- Wrong types, unknown options and use after `close` raise at the caller's line. All else returns
+-- `nil, err`, `err` being a table (`groove.errors`) with one readable line as its `tostring`. All
+-- times are seconds.
+--
+-- @module groove
+
+local core = require("groove.core")
+
+-- Set by hand at a release, together with src/core/version.h.
+local VERSION = "0.1.0"
+
+if core._VERSION ~= VERSION then
+    error("groove: the Lua files are version " .. VERSION .. ", but groove.core is version "
+        .. tostring(core._VERSION) .. "; install both from the same release", 0)
+end
+
+local calls = require("groove.call")
+local check = require("groove.check")
+local client = require("groove.client")
+local source = require("groove.source")
+local static = require("groove.static")
+
+local groove = {}
+
+--- The version of the C core, which is the module's.
+groove._VERSION = core._VERSION
+
+groove.new = client.new
+groove.token_source = source.new
+groove.static_token = static.new
+groove.dispatch = calls.dispatch
+
+--- A descriptor that is readable whenever `dispatch` has work, with or without the thread: for
+-- epoll, libuv, cqueues. It stays the same, and is not to be read from or closed.
+-- @treturn integer
+function groove.fd()
+    return core.fd()
+end
+
+--- The stand-in of the service, loaded at the first use (`groove.sandbox`).
+-- @tparam[opt] table opts
+-- @treturn ?table sandbox
+-- @treturn ?table error
+function groove.sandbox(opts)
+    return require("groove.sandbox").new(opts)
+end
+
+local SHUTDOWN_SECONDS = 5
+
+--- Ends the I/O thread of the process. What is under way after that long ends as cancelled.
+-- @tparam[opt=5] number seconds to wait at most
+-- @treturn boolean whether it has ended in time
+function groove.shutdown(seconds)
+    check.argument("groove.shutdown", "seconds", "number", seconds, true)
+    return core.shutdown(seconds or SHUTDOWN_SECONDS)
+end
+
+return groove

@@ -1,0 +1,252 @@
+--- Answers of the API: decoding, and what an answer's error is.
+--
+-- @module groove.response
+
+local errors = require("groove.errors")
+
+local M = {}
+
+local default_json
+
+local function load_json()
+    local found, cjson = pcall(require, "cjson")
+    if not found then
+        error("groove: decoding needs lua-cjson (Debian: lua-cjson), or the option json = "
+            .. "{ decode, encode, null }", 0)
+    end
+    -- A copy with its own configuration: what the program sets on cjson does not matter here.
+    cjson = cjson.new and cjson.new() or cjson
+    return { decode = cjson.decode, encode = cjson.encode, null = cjson.null }
+end
+
+--- The JSON library: the client's, or lua-cjson, loaded at the first use.
+-- @tparam ?table json `{ decode, encode, null }`
+-- @treturn table
+function M.json(json)
+    if json then
+        return json
+    end
+    default_json = default_json or load_json()
+    return default_json
+end
+
+local drop_nulls
+
+local function drop_from_array(array, count, null)
+    local kept = 0
+    for i = 1, count do
+        local value = array[i]
+        array[i] = nil
+        if value ~= null then
+            kept = kept + 1
+            array[kept] = value
+            drop_nulls(value, null)
+        end
+    end
+end
+
+function drop_nulls(value, null)
+    if type(value) ~= "table" then
+        return
+    end
+    local count = #value
+    if count > 0 then
+        drop_from_array(value, count, null)
+        return
+    end
+    for name, member in pairs(value) do
+        if member == null then
+            value[name] = nil
+        else
+            drop_nulls(member, null)
+        end
+    end
+end
+
+--- Decodes a JSON text. A null reads as nil; in arrays it is left out.
+-- @tparam string body
+-- @tparam ?table json the client's library
+-- @treturn ?table
+-- @treturn ?string what is wrong; never the text
+function M.decode(body, json)
+    json = M.json(json)
+    local ok, value = pcall(json.decode, body)
+    if not ok or type(value) ~= "table" then
+        return nil, "the answer is not JSON"
+    end
+    if json.null ~= nil and body:find("null", 1, true) then
+        drop_nulls(value, json.null)
+    end
+    return value
+end
+
+local RETRYABLE = {
+    [429] = true, [500] = true, [502] = true, [503] = true, [504] = true,
+}
+
+local MONTHS = {
+    Jan = 1, Feb = 2, Mar = 3, Apr = 4, May = 5, Jun = 6,
+    Jul = 7, Aug = 8, Sep = 9, Oct = 10, Nov = 11, Dec = 12,
+}
+
+-- Days from 1970-01-01 to a date of the Gregorian calendar, counting years from March.
+local function days(year, month, day)
+    if month <= 2 then
+        year, month = year - 1, month + 12
+    end
+    local leaps = math.floor(year / 4) - math.floor(year / 100) + math.floor(year / 400)
+    return 365 * year + leaps + math.floor((153 * (month - 3) + 2) / 5) + day - 1 - 719468
+end
+
+local function http_date(text)
+    local day, name, year, hour, minute, second =
+        text:match("^%a+, (%d%d) (%a%a%a) (%d%d%d%d) (%d%d):(%d%d):(%d%d) GMT$")
+    local month = MONTHS[name or ""]
+    if not month then
+        return nil
+    end
+    return days(tonumber(year), month, tonumber(day)) * 86400
+        + tonumber(hour) * 3600 + tonumber(minute) * 60 + tonumber(second)
+end
+
+local RETRY_AFTER_MAX = 3600
+
+--- The seconds that a Retry-After header asks for, 3,600 at most.
+-- @tparam ?table headers by name, in any case
+-- @treturn ?number
+function M.retry_after(headers)
+    local text
+    for name, value in pairs(headers or {}) do
+        if type(name) == "string" and name:lower() == "retry-after" then
+            text = tostring(type(value) == "table" and value[1] or value)
+        end
+    end
+    if not text then
+        return nil
+    end
+    local date = http_date(text)
+    local seconds = date and date - os.time() or tonumber(text:match("^%s*(%d+%.?%d*)%s*$"))
+    return seconds and math.max(0, math.min(seconds, RETRY_AFTER_MAX))
+end
+
+local function string_of(value)
+    return type(value) == "string" and value ~= "" and value or nil
+end
+
+-- A text of the service's, unless it echoes the token.
+local function clean(text, secret, encoded_secret)
+    if not text then
+        return nil
+    elseif secret and (text:find(secret, 1, true) or text:find(encoded_secret, 1, true)) then
+        return nil
+    end
+    return errors.line(text)
+end
+
+local function code_of(text)
+    if not text or #text > 64 or not text:find("^[A-Za-z0-9_%-]+$") then
+        return nil
+    end
+    return (text:gsub("-", "_"))
+end
+
+local function escaped(secret)
+    return (secret:gsub("[^A-Za-z0-9%-._~]", function(c)
+        return string.format("%%%02X", c:byte())
+    end))
+end
+
+--- The error that an `Error` object of the service stands for.
+-- @tparam table object ErrorCode, Description, Message
+-- @tparam integer status of HTTP
+-- @tparam ?table headers
+-- @tparam ?string secret the token that was sent; a text with it in is dropped
+-- @treturn table
+function M.api_error(object, status, headers, secret)
+    local code = string_of(object.ErrorCode)
+    local encoded = secret and escaped(secret)
+    code = code_of(clean(code, secret, encoded))
+    local description = clean(string_of(object.Description), secret, encoded)
+    local message = clean(string_of(object.Message), secret, encoded)
+    if description and message and description ~= message then
+        message = description .. ": " .. message
+    end
+    return errors.new({
+        kind = "api",
+        code = code or "HTTP_" .. status,
+        status = status,
+        message = message or description or "the service answered " .. status,
+        retryable = RETRYABLE[status] or false,
+        retry_after = M.retry_after(headers),
+        no_result = code ~= nil and code:find("_NO_RESULT$") ~= nil or nil,
+    })
+end
+
+local function xml_answer(response, secret)
+    local status, body = response.status, response.body or ""
+    if status < 300 then
+        return body
+    end
+    return nil, M.api_error({
+        ErrorCode = body:match("<ErrorCode>([^<]*)</ErrorCode>"),
+        Description = body:match("<Description>([^<]*)</Description>"),
+        Message = body:match("<Message>([^<]*)</Message>"),
+    }, status, response.headers, secret)
+end
+
+-- Whether an answer with an Error holds anything else.
+local function has_results(value)
+    for name in pairs(value) do
+        if name ~= "Error" and name ~= "Culture" then
+            return true
+        end
+    end
+    return false
+end
+
+local function unreadable(response, problem, secret)
+    local status = response.status
+    if status >= 400 then
+        return nil, M.api_error({}, status, response.headers, secret)
+    end
+    return nil, errors.transport("invalid_response", problem, false, status)
+end
+
+local function json_answer(response, json, secret)
+    local status = response.status
+    if status == 204 then
+        return {}
+    end
+    local value, problem = M.decode(response.body or "", json)
+    if not value then
+        return unreadable(response, problem, secret)
+    end
+    local object = value.Error
+    if type(object) == "table" then
+        local err = M.api_error(object, status, response.headers, secret)
+        return has_results(value) and value or nil, err
+    elseif status >= 400 then
+        return nil, M.api_error({}, status, response.headers, secret)
+    end
+    return value
+end
+
+--- What an answer of the API means.
+-- @tparam table response `{ status, headers, body }`
+-- @tparam ?table json the client's library
+-- @tparam ?string format "xml": the text is returned
+-- @tparam ?string secret the token that was sent
+-- @return value a table, or a text; with an error too where the answer holds both
+-- @treturn ?table error
+function M.read(response, json, format, secret)
+    local status = response.status
+    if status < 200 or status >= 300 and status < 400 then
+        return nil, errors.transport("invalid_response",
+            "the service answered " .. status .. "; redirects are not followed", false, status)
+    elseif format == "xml" then
+        return xml_answer(response, secret)
+    end
+    return json_answer(response, json, secret)
+end
+
+return M

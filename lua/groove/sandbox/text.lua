@@ -1,0 +1,106 @@
+--- Text codings that the sandbox reads and writes: base64, percent-encoding, query strings.
+--
+-- Runs on Lua 5.1 to 5.4 and on LuaJIT inside nginx, so without bit operators.
+--
+-- @module groove.sandbox.text
+
+local M = {}
+
+local byte, char, concat, floor = string.byte, string.char, table.concat, math.floor
+
+local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+local DIGIT, VALUE = {}, {}
+for i = 1, 64 do
+    DIGIT[i - 1] = ALPHABET:sub(i, i)
+    VALUE[byte(ALPHABET, i)] = i - 1
+end
+VALUE[byte("-")], VALUE[byte("_")] = 62, 63
+
+--- Encodes bytes as base64 with padding.
+function M.base64(bytes)
+    local out = {}
+    for i = 1, #bytes, 3 do
+        local a, b, c = byte(bytes, i, i + 2)
+        local n = a * 65536 + (b or 0) * 256 + (c or 0)
+        out[#out + 1] = DIGIT[floor(n / 262144)] .. DIGIT[floor(n / 4096) % 64]
+            .. (b and DIGIT[floor(n / 64) % 64] or "=") .. (c and DIGIT[n % 64] or "=")
+    end
+    return concat(out)
+end
+
+--- Encodes bytes for use in URLs: "-" and "_", no padding.
+function M.base64url(bytes)
+    return (M.base64(bytes):gsub("[+/=]", { ["+"] = "-", ["/"] = "_", ["="] = "" }))
+end
+
+local function decode_four(a, b, c, d)
+    local n = a * 262144 + b * 4096 + (c or 0) * 64 + (d or 0)
+    local bytes = char(floor(n / 65536), floor(n / 256) % 256, n % 256)
+    return d and bytes or bytes:sub(1, c and 2 or 1)
+end
+
+--- Decodes base64 in either alphabet; white space and padding are left out of account.
+-- @return the bytes, or nil where the text is not base64
+function M.unbase64(text)
+    text = text:gsub("%s", ""):gsub("=+$", "")
+    if text:find("[^%w+/_-]") or #text % 4 == 1 then
+        return nil
+    end
+    local out = {}
+    for i = 1, #text, 4 do
+        local a, b, c, d = byte(text, i, i + 3)
+        out[#out + 1] = decode_four(VALUE[a], VALUE[b], c and VALUE[c], d and VALUE[d])
+    end
+    return concat(out)
+end
+
+local function unhex(digits)
+    return char(tonumber(digits, 16))
+end
+
+--- Decodes `%xx`.
+function M.unescape(text)
+    return (text:gsub("%%(%x%x)", unhex))
+end
+
+--- Decodes one form field: "+" is a space, then `%xx`.
+function M.unform(text)
+    return M.unescape((text:gsub("%+", " ")))
+end
+
+local function escape_byte(c)
+    return ("%%%02X"):format(byte(c))
+end
+
+--- Encodes everything but letters, digits and `-._~`.
+function M.escape(text)
+    return (text:gsub("[^%w%-%._~]", escape_byte))
+end
+
+--- Reads "a=1&b=2" without decoding the values.
+-- @return a table of names to the first value of each, and the name that came twice, if any
+function M.fields(text)
+    local values, twice = {}, nil
+    for pair in text:gmatch("[^&]+") do
+        local name, value = pair:match("^([^=]*)=?(.*)$")
+        name = M.unform(name)
+        if values[name] then
+            twice = name
+        else
+            values[name] = value
+        end
+    end
+    return values, twice
+end
+
+--- Splits at every occurrence of one character; empty pieces are left out.
+function M.split(text, separator)
+    local out = {}
+    for piece in text:gmatch("[^" .. separator .. "]+") do
+        out[#out + 1] = piece
+    end
+    return out
+end
+
+return M

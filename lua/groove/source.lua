@@ -1,0 +1,495 @@
+--- Sources of tokens: what the handles of the core and static tokens have in common.
+--
+-- The core gives `token` (while a usable token is at hand), `peek`, `info`, `invalidate`, `adopt`
+-- and `close`; everything that may have to wait is added here, once, as flows (call.lua).
+--
+-- @module groove.source
+
+local core = require("groove.core")
+local address = require("groove.address")
+local calls = require("groove.call")
+local check = require("groove.check")
+local errors = require("groove.errors")
+local events = require("groove.events")
+
+local M = {}
+
+local DEFAULT_TIMEOUT = 30
+
+--- Options of `groove.token_source`.
+M.options = {
+    { name = "token_url", type = "string", doc =
+        "Where tokens are asked for: https, or http to a loopback address or with `allow_http`." },
+    { name = "client_id", type = "string", doc = "Nothing is sent for it when absent." },
+    { name = "client_secret", type = "string", secret = true, doc =
+        "One of the three at most. A Lua string stays in the Lua heap until it is collected." },
+    { name = "client_secret_file", type = "string", doc =
+        "Read at creation and at each token request; the last good value serves while it cannot "
+        .. "be read. One line break at its end is not part of the secret." },
+    { name = "client_secret_env", type = "string", doc =
+        "Name of an environment variable, read once, at creation." },
+    { name = "scope", type = "string", doc = "Nothing is sent for it when absent." },
+    { name = "auth", type = "string", choices = { "post", "basic", "none" }, default = "post", doc =
+        "How id and secret are sent: as form fields, as HTTP Basic (RFC 6749, 2.3.1), or not." },
+    { name = "params", type = "strings", doc =
+        "Extra form fields, such as audience; none that the engine sends itself." },
+    { name = "headers", type = "strings", doc = "Extra headers of the token request." },
+    { name = "timeout", type = "seconds", default = 15, doc =
+        "Of one token request; also how long `token` waits at most, 30 s when absent." },
+    { name = "connect_timeout", type = "seconds", doc = "Of the connection within it." },
+    { name = "ca_file", type = "string", doc =
+        "Certificates to trust, PEM. Default: the system's." },
+    { name = "proxy", type = "string", doc = "Of other than loopback addresses." },
+    { name = "user_agent", type = "string", doc = "Header of that name." },
+    { name = "allow_http", type = "boolean", default = false, doc =
+        "Permits http to other than loopback addresses: anybody on the way reads the secret." },
+    { name = "thread", type = "boolean", default = true, doc =
+        "false: no I/O thread; `groove.dispatch` and blocking calls do the work." },
+    { name = "renew", type = "boolean", default = true, doc =
+        "false: a new token is asked for only when somebody needs one." },
+    { name = "on_event", type = "function", doc =
+        "`on_event(event)`, called from `groove.dispatch` and at the start of a blocking call." },
+    { name = "origin", type = "string", doc =
+        "Where `fetch` may send the token: the scheme, host and port of a URL." },
+    { name = "suspend", type = "function", doc =
+        "`suspend(call, seconds)`: how a coroutine host waits without blocking." },
+}
+
+local OPTIONS = check.index(M.options)
+
+-- Options that stay on this side.
+local OURS = { on_event = true, origin = true, suspend = true }
+
+local RESERVED = {
+    grant_type = true, client_id = true, client_secret = true, scope = true,
+}
+
+-- What belongs to a handle, by handle: an owner of calls (call.lua), and what `fetch` needs.
+local states = setmetatable({}, { __mode = "k" })
+
+local function check_secret(where, options)
+    local given = 0
+    for _, name in ipairs({ "client_secret", "client_secret_file", "client_secret_env" }) do
+        given = given + (options[name] and 1 or 0)
+    end
+    if given > 1 then
+        check.fail(where .. ": only one of client_secret, client_secret_file and "
+            .. "client_secret_env may be given")
+    end
+end
+
+local function check_texts(where, options)
+    for _, name in ipairs({ "user_agent", "proxy", "ca_file", "client_secret_file" }) do
+        local value = options[name]
+        if value and not check.header_safe(value) then
+            check.fail(where .. ": " .. name .. " has a line break or another control character")
+        end
+    end
+    local problem = check.bad_header(options.headers or {})
+    if problem then
+        check.fail(where .. ": headers " .. problem)
+    end
+    for name in pairs(options.params or {}) do
+        if RESERVED[name] then
+            check.fail(where .. ": params must not name '" .. name .. "', which is sent anyway")
+        end
+    end
+end
+
+--- Raises unless the options of a token source are right.
+-- @tparam string where
+-- @tparam table options with known names and right types
+function M.check(where, options)
+    if not options.token_url then
+        check.fail(where .. ": token_url is required")
+    end
+    address.check(where, "token_url", options.token_url, options.allow_http)
+    check_secret(where, options)
+    check_texts(where, options)
+end
+
+-- What a request of `fetch` takes over from the source's options.
+local function request_options(options)
+    return {
+        timeout = options.timeout,
+        connect_timeout = options.connect_timeout,
+        ca_file = options.ca_file,
+        proxy = options.proxy,
+        user_agent = options.user_agent,
+        allow_http = options.allow_http,
+    }
+end
+
+--- Opens a source with checked options.
+-- @tparam string where
+-- @tparam table options
+-- @treturn ?userdata
+-- @treturn ?table error
+function M.open(where, options)
+    local kept = {}
+    for name, value in pairs(options) do
+        if not OURS[name] then
+            kept[name] = value
+        end
+    end
+    local origin = options.origin
+        and address.check(where, "origin", options.origin, options.allow_http)
+    local source, err = core.open(kept)
+    if not source then
+        return nil, err
+    end
+    states[source] = {
+        _source = nil,
+        _calls = setmetatable({}, { __mode = "k" }),
+        _life = { closed = false },
+        _on_event = options.on_event,
+        _suspend = options.suspend,
+        host = core.url(options.token_url).host,
+        origin = origin,
+        request = request_options(options),
+    }
+    if options.on_event then
+        events.listen(source, options.on_event)
+    end
+    return source
+end
+
+--- A token source: the token engine alone, for any OAuth 2.0 server.
+--
+-- Sources of the same identity (token_url, client_id, secret, auth, scope, params, headers, proxy,
+-- ca_file, allow_http) are one within a process. Reads no environment variable of its own accord.
+-- @tparam table opts `source.options`
+-- @treturn ?userdata source
+-- @treturn ?table error, for example of a secret file that cannot be read
+-- @raise on wrong types, unknown options, and an address that a secret must not be sent to
+function M.new(opts)
+    local where = "groove.token_source"
+    check.argument(where, "options", "table", opts)
+    check.options(where, OPTIONS, opts)
+    M.check(where, opts)
+    return M.open(where, opts)
+end
+
+--- Whether a value is a handle of the core.
+-- @param value
+-- @treturn boolean
+function M.is_handle(value)
+    return value ~= nil and states[value] ~= nil
+end
+
+-- Flows. `source` is a handle or a static token; both have closed, peek, and _obtain.
+
+local function left(deadline)
+    return deadline - core.now()
+end
+
+--- A token, from the source or from its service.
+-- @tparam function await
+-- @param source
+-- @tparam number deadline on `core.now`
+-- @tparam boolean force a new one, even though one is usable
+-- @treturn ?string token
+-- @treturn ?table error
+function M.obtain(await, source, deadline, force)
+    if source:closed() then
+        return nil, errors.cancelled("the source was closed while the call was under way")
+    end
+    local token = not force and source:peek()
+    if token then
+        return token
+    end
+    local seconds = left(deadline)
+    if seconds <= 0 then
+        return nil, errors.timeout("no token in time")
+    end
+    if type(source) == "table" then
+        return source:_obtain(force)
+    end
+    return await(source:acquire(seconds, force or false))
+end
+
+-- Starts what is needed for a token, without waiting for it.
+local function glance(source)
+    if type(source) == "table" then
+        return source:_obtain(false)
+    end
+    local op = source:acquire(DEFAULT_TIMEOUT, false)
+    if op:done() then
+        return op:result()
+    end
+    return nil, errors.pending("no token yet; one has been asked for")
+end
+
+local function token_flow(await, source, seconds, wait)
+    local token = source:peek()
+    if token then
+        return token
+    elseif wait == false then
+        return glance(source)
+    end
+    return M.obtain(await, source, core.now() + seconds, false)
+end
+
+local function authorization_flow(...)
+    local token, err = token_flow(...)
+    if not token then
+        return nil, err
+    end
+    return "Bearer " .. token
+end
+
+local function refresh_flow(await, source, seconds)
+    return M.obtain(await, source, core.now() + seconds, true)
+end
+
+local function ready_flow(await, source, seconds)
+    local token, err = token_flow(await, source, seconds)
+    if not token then
+        return nil, err
+    end
+    return true
+end
+
+local function header_lines(headers, token)
+    local lines = { "Authorization: Bearer " .. token }
+    for name, value in pairs(headers or {}) do
+        lines[#lines + 1] = name .. ": " .. value
+    end
+    return lines
+end
+
+-- One exchange of `fetch`.
+local function exchange(await, request, token, deadline)
+    local seconds = left(deadline)
+    if seconds <= 0 then
+        return nil, errors.timeout("no answer in time")
+    end
+    local options = request.options
+    return await(core.request({
+        method = request.method,
+        url = request.url,
+        headers = header_lines(request.headers, token),
+        body = request.body,
+        timeout = seconds,
+        connect_timeout = options.connect_timeout,
+        ca_file = options.ca_file,
+        proxy = options.proxy,
+        user_agent = options.user_agent,
+        allow_http = options.allow_http,
+    }))
+end
+
+local function fetch_flow(await, source, request)
+    local deadline = core.now() + request.seconds
+    local token, err = M.obtain(await, source, deadline, false)
+    if not token then
+        return nil, err
+    end
+    local response
+    response, err = exchange(await, request, token, deadline)
+    if not response or response.status ~= 401 or source:closed() then
+        return response, err
+    end
+    source:invalidate(token)
+    local renewed = M.obtain(await, source, deadline, false)
+    if not renewed or renewed == token then
+        return response
+    end
+    return exchange(await, request, renewed, deadline)
+end
+
+-- Methods: checks of arguments, in front of the flows.
+
+local TOKEN_OPTIONS = check.index({
+    { name = "timeout", type = "seconds", doc = "How long to wait at most." },
+    { name = "wait", type = "boolean", doc = "false: never waits." },
+})
+local REFRESH_OPTIONS = check.index({
+    { name = "timeout", type = "seconds", doc = "How long to wait at most." },
+})
+local FETCH_OPTIONS = check.index({
+    { name = "method", type = "string", default = "GET", doc = "Any HTTP method." },
+    { name = "headers", type = "strings", doc = "Not Authorization." },
+    { name = "body", type = "string", doc = "Sent as it is." },
+    { name = "timeout", type = "seconds", doc = "Of everything, with a renewal." },
+})
+
+local function state_of(source)
+    return states[source] or source
+end
+
+local function default_timeout(source)
+    local request = state_of(source).request
+    return request and request.timeout or DEFAULT_TIMEOUT
+end
+
+--- Preparations by method (call.method); the client's methods of the same names use them too.
+M.prepare = {}
+
+--- `source:token(opts)`: the access token. Never waits while a usable token exists.
+-- @tparam[opt] table opts `timeout` seconds to wait at most (default: the source's, or 30);
+-- `wait = false` never waits and gives `kind = "pending"` when there is no token
+-- @treturn ?string token
+-- @treturn ?table error
+function M.prepare.token(source, where, opts)
+    opts = check.options(where, TOKEN_OPTIONS, opts)
+    return token_flow, source, opts.timeout or default_timeout(source), opts.wait
+end
+
+--- `source:authorization(opts)`: "Bearer ...", ready for a header. Options as for `token`.
+-- @tparam[opt] table opts
+-- @treturn ?string
+-- @treturn ?table error
+function M.prepare.authorization(source, where, opts)
+    opts = check.options(where, TOKEN_OPTIONS, opts)
+    return authorization_flow, source, opts.timeout or default_timeout(source), opts.wait
+end
+
+--- `source:refresh(opts)`: a new token, although one may be usable.
+-- @tparam[opt] table opts `timeout` seconds
+-- @treturn ?string token
+-- @treturn ?table error
+function M.prepare.refresh(source, where, opts)
+    opts = check.options(where, REFRESH_OPTIONS, opts)
+    return refresh_flow, source, opts.timeout or default_timeout(source)
+end
+
+--- `source:wait_ready(seconds)`: waits until there is a usable token.
+-- @tparam[opt] number seconds at most; default the source's timeout, or 30
+-- @treturn ?boolean true
+-- @treturn ?table error
+function M.prepare.wait_ready(source, where, seconds)
+    check.argument(where, "seconds", "seconds", seconds, true)
+    return ready_flow, source, seconds or default_timeout(source)
+end
+
+local function fetch_problem(opts)
+    local problem = check.bad_header(opts.headers or {})
+    if problem then
+        return errors.argument("headers", problem)
+    end
+    for name in pairs(opts.headers or {}) do
+        if name:lower() == "authorization" then
+            return errors.argument("headers", "must not hold Authorization, which the source adds")
+        end
+    end
+    if opts.method and not opts.method:find("^[A-Z]+$") then
+        return errors.argument("method", "must be a method of HTTP, in capital letters")
+    end
+end
+
+--- `source:fetch(url, opts)`: an authorized request to the source's `origin`. Renews the token and
+-- repeats the request once when the answer is 401. Bodies are bounded (16 MiB), redirects not
+-- followed.
+-- @tparam string url a URL of the origin, or a path beginning with "/"
+-- @tparam[opt] table opts `method` ("GET"), `headers` (strings by name, not Authorization), `body`,
+-- `timeout` (seconds, of everything; default the source's, or 30)
+-- @treturn ?table `{ status, headers, body }`, headers by lower-case name
+-- @treturn ?table error
+function M.prepare.fetch(source, where, url, opts)
+    check.argument(where, "url", "string", url)
+    opts = check.options(where, FETCH_OPTIONS, opts)
+    local state = state_of(source)
+    if not state.origin then
+        return nil, errors.argument("url", "cannot be fetched: the source was made without origin")
+    end
+    local whole, problem = address.within(url, state.origin)
+    local err = not whole and errors.argument("url", problem) or fetch_problem(opts)
+    if err then
+        return nil, err
+    end
+    return fetch_flow, source, {
+        url = whole,
+        method = opts.method or "GET",
+        headers = opts.headers,
+        body = opts.body,
+        seconds = opts.timeout or state.request.timeout or DEFAULT_TIMEOUT,
+        options = state.request,
+    }
+end
+
+local function owner_of(source, where)
+    local state = source ~= nil and (states[source] or type(source) == "table" and source)
+    if not state or not state._calls then
+        check.fail(where .. ": not a source; call it with a colon")
+    elseif source:closed() then
+        check.fail(where .. ": the source is closed")
+    end
+    return state
+end
+
+--- Adds what may have to wait to a class of sources.
+-- @tparam table methods gets the blocking forms
+-- @treturn table the asynchronous forms, by name; `self` is the source
+function M.install(methods)
+    local async = {}
+    for name, prepare in pairs(M.prepare) do
+        methods[name], async[name] = calls.method("source:" .. name, prepare, owner_of)
+    end
+    return async
+end
+
+--- What `source.async` is: the methods that may have to wait, each returning a call at once.
+-- @param source
+-- @tparam table async of `install`
+-- @treturn table
+function M.proxy(source, async)
+    local proxy = {}
+    return setmetatable(proxy, {
+        __name = "groove.source.async",
+        __index = function(_, name)
+            local method = async[name]
+            if not method then
+                return nil
+            end
+            return function(self, ...)
+                if self ~= proxy then
+                    check.fail("source.async:" .. name .. ": call it with a colon")
+                end
+                return method(source, ...)
+            end
+        end,
+    })
+end
+
+-- The class of the core's handles.
+
+local handle_methods = core.source_methods
+local handle_token = handle_methods.token
+local handle_async = M.install(handle_methods)
+local handle_close = handle_methods.close
+
+-- The core's own token() is the fast one; it calls the one made here when it cannot answer at once.
+handle_methods.token_slow = handle_methods.token
+handle_methods.token = handle_token
+
+--- `source:close()`: ends this handle. Sources of the same identity share one, counted; the last
+-- one's end forgets the token. Later use raises; calls under way end as cancelled. Idempotent.
+function handle_methods:close()
+    local state = states[self]
+    if state and not state._life.closed then
+        state._life.closed = true
+        calls.cancel_all(state)
+    end
+    return handle_close(self)
+end
+
+local handle_mt = core.source_metatable
+handle_mt.__name = "groove.source"
+
+function handle_mt.__index(source, name)
+    local method = handle_methods[name]
+    if method == nil and name == "async" then
+        return M.proxy(source, handle_async)
+    end
+    return method
+end
+
+--- State, for people: the token service's host and the state, nothing secret.
+-- @treturn string "groove.source (login.live.com, ready)"
+function handle_mt.__tostring(source)
+    local state = states[source]
+    return "groove.source (" .. (state and state.host or "?") .. ", " .. source:info().state .. ")"
+end
+
+return M

@@ -1,0 +1,161 @@
+--- Transfers: one request of the API from the token to the decoded answer, with the repeats that
+-- are safe. Flows (call.lua); the client's methods are made of them.
+--
+-- @module groove.transfer
+
+local core = require("groove.core")
+local errors = require("groove.errors")
+local events = require("groove.events")
+local request = require("groove.request")
+local response = require("groove.response")
+local source = require("groove.source")
+
+local M = {}
+
+local REPEATS_MAX = 4
+local BACKOFF_FIRST, BACKOFF_MAX = 0.1, 5
+
+local REPEATED_STATUS = { [429] = true, [502] = true, [503] = true }
+
+-- Codes that a new token cures, whatever the status; and those of 401 that none does.
+local STALE_TOKEN = {
+    ACCESS_TOKEN_EXPIRED = true,
+    ACCESS_TOKEN_INVALID = true,
+    INVALID_AUTHORIZATION_HEADER = true,
+}
+local NOT_THE_TOKEN = {
+    ACCESS_TOKEN_INVALID_SUBSCRIPTION = true,
+    MSA_SCOPE_REQUIRES_USER_CONSENT = true,
+}
+
+local function own_transport(transport, message)
+    local answer, err = transport(message)
+    if type(answer) ~= "table" then
+        return nil, errors.wrap(err, "transport")
+    elseif type(answer.status) ~= "number" then
+        return nil, errors.transport("invalid_response", "the transport gave no status", false)
+    elseif answer.body ~= nil and type(answer.body) ~= "string" then
+        return nil, errors.transport("invalid_response", "the transport's body is no string", false)
+    end
+    return answer
+end
+
+local function lines(headers)
+    local list, n = {}, 0
+    for name, value in pairs(headers) do
+        n = n + 1
+        list[n] = name .. ": " .. value
+    end
+    return list
+end
+
+-- One exchange: by the client's transport, or the core.
+local function send(await, client, message, seconds)
+    if client._transport then
+        message.timeout = seconds
+        return own_transport(client._transport, message)
+    end
+    local options = client._request
+    return await(core.request({
+        method = message.method,
+        url = message.url,
+        headers = lines(message.headers),
+        body = message.body,
+        timeout = seconds,
+        connect_timeout = options.connect_timeout,
+        ca_file = options.ca_file,
+        proxy = options.proxy,
+        user_agent = options.user_agent,
+        allow_http = options.allow_http,
+    }))
+end
+
+local function attempt(await, client, plan, target, deadline, token)
+    local seconds = deadline - core.now()
+    if seconds <= 0 then
+        return nil, errors.timeout("no answer in time")
+    end
+    local message = request.authorize(client._base, target, token, client._token_in, plan)
+    local answer, err = send(await, client, message, seconds)
+    if not answer then
+        return nil, err
+    end
+    local value
+    value, err = response.read(answer, client._json, plan.format, token)
+    return value, err, answer.status
+end
+
+-- Whether the answer says that the token is no longer good, and another one can be had.
+local function is_stale(plan, err, status)
+    if not err or not plan.renewable or plan.source:closed() then
+        return false
+    end
+    return STALE_TOKEN[err.code] or status == 401 and not NOT_THE_TOKEN[err.code] or false
+end
+
+local function is_repeatable(plan, err, status)
+    if not err or plan.method ~= "GET" then
+        return false
+    elseif status then
+        return REPEATED_STATUS[status] or false
+    end
+    return err.retryable and (err.kind == "transport" or err.kind == "timeout") or false
+end
+
+-- math.random is the same in every process of a Lua before 5.4; hosts that failed together would
+-- come back together. This is the minimal standard generator, exact in doubles.
+local seed = (core.now() * 1e6 + (tonumber(tostring({}):match("0x(%x+)") or "1", 16))) % 2147483646
+
+local function random()
+    seed = (math.floor(seed) + 1) * 16807 % 2147483647 - 1
+    return seed / 2147483646
+end
+
+-- Waits before a repeat; false when the deadline would pass, so that the error is better told now.
+local function pause(await, client, err, repeats, deadline)
+    local seconds = err.retry_after
+    if not seconds then
+        seconds = random() * math.min(BACKOFF_MAX, BACKOFF_FIRST * 2 ^ repeats)
+    end
+    if core.now() + seconds >= deadline then
+        return false
+    end
+    events.emit(client, "retry", err)
+    if seconds > 0 then
+        await(core.sleep(seconds))
+    end
+    return true
+end
+
+--- Sends one request of a plan until its answer is final: once more with a new token after a 401
+-- (a POST too: the service has refused it unread); a GET again on connection failures, 429, 502 and
+-- 503, as long as the deadline admits.
+-- @tparam function await
+-- @tparam table client
+-- @tparam table plan of `request.plan`, with `source` and `renewable`; never changed
+-- @tparam string target path and query
+-- @tparam number deadline on `core.now`
+-- @return value
+-- @treturn ?table error; with a value too where the answer holds both
+function M.exchange(await, client, plan, target, deadline)
+    local renewed, repeats = false, 0
+    while true do
+        local token, problem = source.obtain(await, plan.source, deadline, false)
+        if not token then
+            return nil, problem
+        end
+        local value, err, status = attempt(await, client, plan, target, deadline, token)
+        if not renewed and is_stale(plan, err, status) then
+            renewed = true
+            plan.source:invalidate(token)
+            events.emit(client, "retry", err)
+        elseif repeats < REPEATS_MAX and is_repeatable(plan, err, status)
+            and pause(await, client, err, repeats, deadline) then
+            repeats = repeats + 1
+        else
+            return value, err
+        end
+    end
+end
+
+return M

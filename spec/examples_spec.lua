@@ -1,0 +1,54 @@
+-- The examples run, and the README shows the first of them.
+
+local shell = require("spec.support.shell")
+
+local function read(path)
+    local file = assert(io.open(path))
+    local text = file:read("*a")
+    file:close()
+    return text
+end
+
+describe("examples/quickstart.lua", function()
+    it("is the first program of the README", function()
+        local shown = read("README.md"):match("```lua\n(.-)```")
+        assert.equal(read("examples/quickstart.lua"), shown)
+    end)
+
+    it("prints artists and tracks", function()
+        local said = shell.must("lua5.4 examples/quickstart.lua")
+        assert.matches("^artist\tDaft Punk\n", said)
+        assert.matches("\ntrack\t%w", said)
+    end)
+end)
+
+describe("examples/demo.lua", function()
+    -- 9 s: the first renewal comes after 3.6 s at most, and the outage lasts 4 s
+    it("renews tokens through an outage that no call notices", function()
+        local said = shell.must("GROOVE_DEMO_SECONDS=9 lua5.4 examples/demo.lua")
+        assert.matches("calls +%d+, 0 failed\n", said)
+        assert.matches("outage of the service +4 s, begun 0%.%d+ s after a renewal; %d+ att", said)
+        assert.matches("service DOWN", said)
+        local renewals = tonumber(said:match("tokens renewed +(%d+)"))
+        assert.is_true(renewals >= 2)
+        local longest = tonumber(said:match("longest wait for a token +([%d.]+) ms"))
+        assert.is_true(longest < 50, said)
+        assert.is_nil(said:find("\27", 1, true))
+    end)
+end)
+
+describe("examples/sandbox.lua", function()
+    it("prints lines that let another program use it", function()
+        local folder = shell.folder()
+        finally(function() shell.remove(folder) end)
+        local program = "for _ in require('groove').new():each('Artists', require('groove').new()"
+            .. ":search('daft punk')) do print('found') break end"
+        local said = shell.must(([[
+            lua5.4 examples/sandbox.lua >'%s/said' & pid=$!
+            trap 'kill $pid' EXIT
+            for i in $(seq 100); do grep -q curl '%s/said' && break; sleep 0.05; done
+            eval "$(grep '^export' '%s/said')"
+            lua5.4 -e "%s"]]):format(folder, folder, folder, program))
+        assert.matches("found", said)
+    end)
+end)

@@ -1,0 +1,63 @@
+-- A sandbox for a spec file, and what its tests do with it again and again.
+
+local core = require("groove.core")
+local groove = require("groove")
+
+local M = {}
+
+--- Pauses without a call of groove's being made.
+function M.pause(seconds)
+    local op = core.sleep(seconds)
+    op:wait()
+end
+
+--- Waits until `condition()` holds; false if it does not within `seconds` (5).
+function M.eventually(condition, seconds)
+    local deadline = core.now() + (seconds or 5)
+    while not condition() do
+        if core.now() > deadline then
+            return false
+        end
+        M.pause(0.01)
+    end
+    return true
+end
+
+--- How many token requests the sandbox has seen.
+function M.token_requests(sandbox)
+    local _, counts = sandbox:log()
+    return counts.token
+end
+
+function M.api_requests(sandbox)
+    local _, counts = sandbox:log()
+    return counts.api
+end
+
+local serial = 0
+
+--- Options for a source of the sandbox's that no other test shares.
+function M.options(sandbox, more)
+    local options = sandbox:options()
+    serial = serial + 1
+    local own = {
+        token_url = options.token_url, client_id = options.client_id, scope = options.scope,
+        client_secret = options.client_secret, ca_file = options.ca_file,
+        params = { test = tostring(serial) },
+    }
+    for name, value in pairs(more or {}) do
+        own[name] = value
+    end
+    return own
+end
+
+function M.source(sandbox, more)
+    return assert(groove.token_source(M.options(sandbox, more)))
+end
+
+--- A token answer with other members than the sandbox's own.
+function M.token_answer(members)
+    return '{"token_type":"bearer",' .. members .. "}"
+end
+
+return M

@@ -1,0 +1,47 @@
+#!/bin/bash
+# make lint: every check runs, so that one run shows all there is to mend. Exits 1 if any complained.
+set -u
+make=${MAKE:-make}
+lua=${LUA:-5.4}
+shopt -s nullglob
+sources=(src/core/*.c src/binding/*.c)
+tests=(tests/*.c)
+others=(bench/*.c tools/*.c)
+headers=(src/*/*.h tests/*.h bench/*.h)
+flags=(-std=c11 -D_GNU_SOURCE -Isrc/core $(pkg-config --cflags libcurl jansson "lua$lua"))
+failed=
+
+check() {
+    local name=$1 began=$EPOCHREALTIME word=ok
+    shift
+    "$@" || { word=FAILED; failed="$failed $name"; }
+    printf '%-8s%-18s%6.1f s\n' "$word" "$name" "$(awk "BEGIN { print $EPOCHREALTIME - $began }")"
+}
+
+# A build of its own with -Werror: some warnings need the optimizer.
+compile_with() {
+    command -v "$1" >/dev/null || return
+    "$make" --no-print-directory -s VARIANT="lint-$1" CC="$1" CFLAGS="-O2 -Werror" LUA="$lua" \
+        all tests
+}
+
+# On standard error it only counts the warnings of other people's headers.
+tidy() {
+    printf '%s\n' "${sources[@]}" |
+        xargs -P "$(nproc)" -I FILE clang-tidy --quiet FILE -- "${flags[@]}" 2>/dev/null
+}
+
+check clang-format clang-format --dry-run -Werror "${sources[@]}" "${headers[@]}" "${tests[@]}" \
+    "${others[@]}"
+check gcc compile_with gcc
+check clang compile_with clang
+check clang-tidy tidy
+check cppcheck cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr -j "$(nproc)" \
+    --enable=warning,performance,portability -D_GNU_SOURCE -Isrc/core \
+    --include="/usr/include/$(gcc -dumpmachine)/sys/queue.h" "${sources[@]}" "${others[@]}"
+check luacheck luacheck --quiet --no-color lua spec examples bench types tools
+
+if [ -n "$failed" ]; then
+    echo "lint:$failed" >&2
+    exit 1
+fi

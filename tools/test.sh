@@ -1,0 +1,60 @@
+#!/bin/bash
+# Runs the C tests, the simulation and the specs, each in a process of its own, and adds up.
+# usage: tools/test.sh INTERPRETER FOLDER-OF-C-TESTS      (make test sets LUA_PATH and LUA_CPATH)
+# SPEC='spec/a_spec.lua ...' runs only those specs and no C tests. GROOVE_TEST_TIMEOUT: seconds a
+# program may take (120). Exits 1 when anything failed; a program that crashes counts as a failure.
+set -u
+lua=$1
+folder=$2
+limit=${GROOVE_TEST_TIMEOUT:-120}
+passed=0
+failed=0
+out=$(mktemp)
+trap 'rm -f "$out"' EXIT
+
+# report NAME STATUS: counts the TAP lines in $out; shows all of it when something went wrong.
+report() {
+    local name=$1 status=$2 good bad
+    good=$(grep -v '# SKIP' "$out" | grep -c '^ok\b')
+    bad=$(grep -v '# SKIP' "$out" | grep -c '^not ok\b')
+    if [ "$bad" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$good" -eq 0 ]; }; then
+        bad=1
+        [ "$status" -eq 124 ] && echo "took longer than $limit s" >>"$out"
+        echo "ended with status $status after $good tests" >>"$out"
+    fi
+    passed=$((passed + good))
+    failed=$((failed + bad))
+    if [ "$bad" -gt 0 ]; then
+        printf 'FAILED  %-32s %4d passed, %d failed\n' "$name" "$good" "$bad"
+        grep -v '^ok\b' "$out" | sed 's/^/    /'
+    else
+        printf 'ok      %-32s %4d passed  %5.1f s\n' "$name" "$good" "$took"
+        sed -nE 's/^(not )?ok [0-9]* (- )?# SKIP/        skipped:/; /^        /p' "$out"
+    fi
+}
+
+# run NAME COMMAND...: a program that speaks TAP.
+run() {
+    local name=$1 began=$EPOCHREALTIME status
+    shift
+    timeout -k 10 "$limit" "$@" >"$out" 2>&1 </dev/null
+    status=$?
+    took=$(awk "BEGIN { print $EPOCHREALTIME - $began }")
+    report "$name" "$status"
+}
+
+if [ -z "${SPEC:-}" ]; then
+    for test in "$folder"/test_*; do
+        case $test in *.d | *'*') continue ;; esac
+        CMOCKA_MESSAGE_OUTPUT=TAP run "tests/${test##*/}" "$test"
+    done
+    # prints figures, which are shown; its exit status is the one test
+    run tests/simulate bash -o pipefail -c '"$0" | sed "s/^/        /" && echo ok' \
+        "$folder/simulate"
+fi
+for spec in ${SPEC:-spec/*_spec.lua}; do
+    run "$spec" "$lua" tools/busted.lua --output=TAP "$spec"
+done
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
