@@ -1,8 +1,8 @@
 -- make bench: groove side by side with what it is measured against, as ratios, in one run.
 --
 -- Everything runs on this machine: nginx serves fixed files on the loopback interface. Rounds of
--- the things compared alternate, and medians are compared, so that a machine whose speed wanders
--- does not decide. Exits 1 when a target is missed. GROOVE_BENCH=quick: fewer and shorter rounds.
+-- the things compared alternate, short and many, and medians are compared, so that a machine whose
+-- speed wanders does not decide. Exits 1 when a target is missed. GROOVE_BENCH=quick: fewer and shorter rounds.
 
 local root = arg[0]:gsub("bench/[^/]*$", "")
 package.cpath = root .. "build/bench/?.so;" .. package.cpath
@@ -14,7 +14,7 @@ local native = require "native"
 local server = require "server"
 
 local quick = os.getenv("GROOVE_BENCH") == "quick"
-local ROUNDS = quick and 3 or 7
+local ROUNDS = quick and 5 or 31
 local rows, missed = {}, 0
 
 local function median(list)
@@ -70,7 +70,7 @@ local function source_of(site)
 end
 
 local function cached_token(site)
-    local calls = quick and 2e6 or 1e7
+    local calls = 2e6
     local source = source_of(site)
     assert(source:token())
     local empty = native.empty
@@ -107,7 +107,8 @@ local function cached_token(site)
         skip("token(), cached / Go's ReuseTokenSource",
             "go or golang.org/x/oauth2 is not installed (make deps-bench)")
     end
-    report("token(), bytes allocated", string.format("in %.0f calls", calls), allocated, { "<=", 0 })
+    report("token(), bytes allocated", string.format("in %.0f calls", calls), allocated,
+        { "<=", 0 })
     source:close()
 end
 
@@ -131,7 +132,7 @@ local function api_calls(site)
     local client = client_of(site)
     local header = assert(client:authorization())
     local url = site.api_url .. "/1/content/music/search?q=x"
-    local count = quick and 300 or 1500
+    local count = 300
     header = "Authorization: " .. header
 
     local function one_by_one()
@@ -145,7 +146,7 @@ local function api_calls(site)
         string.format("%.0f us / %.0f us", ours / count * 1e6, theirs / count * 1e6),
         ours / theirs, { "<=", 1.10 })
 
-    count = 4 * count
+    count = 1000
     -- 32 in flight: the oldest is taken when there are 32
     local function in_flight()
         local calls, search = {}, client.async.search

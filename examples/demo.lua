@@ -78,13 +78,12 @@ local function search_and_look_up(client)
     end
 end
 
--- What the run has seen. `renewed_at`: when the last renewal was noticed.
+-- What the run has seen; times in seconds.
 local seen = { calls = 0, failed = 0, renewals = 0, refusals = 0, longest = 0, slowest = 0 }
 
 local function on_event(event)
     if event.type == "renewed" then
         seen.renewals = seen.renewals + 1
-        seen.renewed_at = core.now()
     elseif event.type == "renew_failed" then
         seen.refusals = seen.refusals + 1
     end
@@ -114,19 +113,18 @@ local function status_line(client, elapsed, outage)
 end
 
 -- Starts an outage right after a renewal, the second one if there is time for it.
-local function begin_outage(sandbox)
+local function begin_outage(sandbox, client)
     local enough = SECONDS >= 15 and 2 or 1
-    if not seen.renewed_at or seen.renewals < enough then return nil end
+    if seen.renewals < enough then return nil end
     local fault = sandbox:fault({ on = "token", status = 503 })
-    local now = core.now()
-    seen.outage_after = now - seen.renewed_at
-    return { fault = fault, ends = now + OUTAGE }
+    seen.outage_after = LIFETIME - client:info().expires_in
+    return { fault = fault, ends = core.now() + OUTAGE }
 end
 
 local function live(sandbox, client)
     local began = core.now()
     local printed, outage, over = -1, nil, false
-    seen.renewals, seen.renewed_at = 0, nil
+    seen.renewals = 0
     while true do
         local now = core.now()
         local elapsed = now - began
@@ -138,7 +136,7 @@ local function live(sandbox, client)
             outage.fault:clear()
             outage, over = nil, true
         elseif not outage and not over then
-            outage = begin_outage(sandbox)
+            outage = begin_outage(sandbox, client)
         end
         if terminal then
             io.write("\r\27[K", status_line(client, elapsed, outage))

@@ -6,8 +6,7 @@ local api = require("spec.support.api")
 
 local function owner(fields)
     fields = fields or {}
-    fields._calls = setmetatable({}, { __mode = "k" })
-    fields._life = { closed = false }
+    function fields.closed() return false end
     return fields
 end
 

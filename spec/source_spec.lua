@@ -110,20 +110,12 @@ describe("a token source", function()
         assert.equal("closed", made:info().state)
     end)
 
-    it("ends its calls as cancelled when it is closed", function()
-        local made = nowhere()
-        local call = made.async:refresh()
-        made:close()
-        local _, err = call:wait(2)
-        assert.equal("cancelled", err.kind)
-    end)
-
     it("is told from other values", function()
         local made = nowhere()
-        assert.is_true(source.is_handle(made))
-        assert.is_false(source.is_handle(nil))
-        assert.is_false(source.is_handle({}))
-        assert.is_false(source.is_handle(io.stdout))
+        assert.is_true(source.is(made))
+        assert.is_false(source.is(nil))
+        assert.is_false(source.is({}))
+        assert.is_false(source.is(io.stdout))
         made:close()
     end)
 end)
@@ -206,20 +198,66 @@ describe("a source of the sandbox", function()
         assert.equal("timeout", err.kind)
     end)
 
-    it("waits by suspend where the source has one", function()
-        local asked, options = 0, sandbox:options()
+    -- A source of an identity that no other test has.
+    local function another(name, more)
+        local options = sandbox:options()
         options.api_url = nil
-        -- An identity of its own.
-        options.params = { audience = "suspend" }
-        options.suspend = function(call, seconds)
+        options.params = { audience = name }
+        for option, value in pairs(more or {}) do
+            options[option] = value
+        end
+        return assert(groove.token_source(options))
+    end
+
+    it("waits by suspend where it has one", function()
+        local asked = 0
+        local fault = sandbox:fault({ on = "token", delay = 0.03 })
+        local made = another("suspend", { suspend = function(call, seconds)
             asked = asked + 1
             call._op:wait(seconds)
-        end
-        local fault = sandbox:fault({ on = "token", delay = 0.03 })
-        local other = assert(groove.token_source(options))
-        assert.is_string(other:token())
+        end })
+        assert.is_string(made:token())
         assert.is_true(asked > 0)
-        other:close()
+        made:close()
         fault:clear()
+    end)
+
+    it("lets suspend yield to a host's scheduler", function()
+        local fault = sandbox:fault({ on = "token", delay = 0.02 })
+        local made = another("yield", { suspend = function(call, seconds)
+            coroutine.yield(call, seconds)
+        end })
+        local thread = coroutine.create(function() return made:token() end)
+        local ok, value, seconds = coroutine.resume(thread)
+        while coroutine.status(thread) ~= "dead" do
+            value._op:wait(seconds)
+            ok, value, seconds = coroutine.resume(thread)
+        end
+        assert.is_true(ok)
+        assert.is_string(value)
+        made:close()
+        fault:clear()
+    end)
+
+    it("ends its calls as cancelled when it is closed", function()
+        local fault = sandbox:fault({ on = "token", delay = 0.2 })
+        local made = another("close")
+        local call = made.async:token()
+        made:close()
+        local _, err = call:wait(2)
+        assert.equal("cancelled", err.kind)
+        fault:clear()
+    end)
+
+    it("gives pending, and asks, where it must not wait", function()
+        local made = another("wait")
+        local fault = sandbox:fault({ on = "token", delay = 0.1 })
+        local token, err = made:token({ wait = false })
+        fault:clear()
+        assert.is_nil(token)
+        assert.equal("pending", err.kind)
+        assert.is_true(made:wait_ready(5))
+        assert.is_string(made:token({ wait = false }))
+        made:close()
     end)
 end)

@@ -89,7 +89,7 @@ describe("types/groove.lua", function()
     end)
 
     it("has the methods of a source, and of source.async", function()
-        assert.same(functions_of(require("groove.core").source_methods), methods["groove.Source"])
+        assert.same(functions_of(require("groove.source").methods), methods["groove.Source"])
         for name in pairs(methods["groove.AsyncSource"]) do
             assert.equal("function", type(source.async[name]), name)
         end

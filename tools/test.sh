@@ -17,7 +17,8 @@ report() {
     local name=$1 status=$2 good bad
     good=$(grep -v '# SKIP' "$out" | grep -c '^ok\b')
     bad=$(grep -v '# SKIP' "$out" | grep -c '^not ok\b')
-    if [ "$bad" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$good" -eq 0 ]; }; then
+    # a plan without tests is fine: all of a spec may be left out
+    if [ "$bad" -eq 0 ] && { [ "$status" -ne 0 ] || ! grep -qE '^(1\.\.|ok\b)' "$out"; }; then
         bad=1
         [ "$status" -eq 124 ] && echo "took longer than $limit s" >>"$out"
         echo "ended with status $status after $good tests" >>"$out"

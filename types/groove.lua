@@ -385,6 +385,10 @@ function Client:invalidate(token) end
 ---Ends the client and all that `with` made of it. Idempotent.
 function Client:close() end
 
+---Whether the client has been closed.
+---@return boolean
+function Client:closed() end
+
 ---@class groove.AsyncClient
 local AsyncClient = {}
 

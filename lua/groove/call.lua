@@ -23,6 +23,8 @@ local waiting = {}
 -- is not taken for one.
 local AWAIT = {}
 
+local WEAK = { __mode = "k" }
+
 local function blocking(op)
     op:wait()
     return op:result()
@@ -52,7 +54,7 @@ end
 local function raised(call, problem)
     if errors.is(problem) then
         return problem
-    elseif call._owner._life.closed then
+    elseif call._owner:closed() then
         return errors.cancelled("closed while the call was under way")
     end
     return errors.transport("raised", errors.line(problem), false)
@@ -89,13 +91,14 @@ local function finished(op)
 end
 
 --- Starts a flow.
--- @tparam table owner with `_calls` (a weak set of its calls) and, optionally, `_on_event`,
--- `_suspend`, and `_life.closed`
+-- @tparam table owner with a method `closed` and, optionally, `_on_event` and `_suspend`; gets
+-- `_calls`, a weak set of its calls
 -- @tparam function flow
 -- @param ... its arguments, after `await`
 -- @treturn table a call
 function M.start(owner, flow, ...)
     local call = setmetatable({ _owner = owner, _thread = coroutine.create(flow) }, mt)
+    owner._calls = owner._calls or setmetatable({}, WEAK)
     owner._calls[call] = true
     advance(call, coroutine.resume(call._thread, yielding, ...))
     return call
@@ -167,7 +170,7 @@ end
 -- @tparam table owner
 function M.cancel_all(owner)
     local calls = {}
-    for call in pairs(owner._calls) do
+    for call in pairs(owner._calls or {}) do
         calls[#calls + 1] = call
     end
     for _, call in ipairs(calls) do

@@ -118,7 +118,6 @@ function M.new(opts)
             user_agent = options.user_agent,
             allow_http = options.allow_http,
         },
-        _calls = setmetatable({}, { __mode = "k" }),
         _life = { closed = false },
         _defaults = {},
         _token_in = "header",
@@ -186,7 +185,7 @@ local function ready(client, plan, options)
     else
         plan.source = user_source(user) or client._source
     end
-    plan.renewable = source.is_handle(plan.source) or plan.source._renewable
+    plan.renewable = source.is(plan.source) or plan.source._renewable
     plan.seconds = options.timeout or client._timeout
     return plan
 end
@@ -491,6 +490,12 @@ function methods:invalidate(token)
     owner_of(self, "client:invalidate")
     check.argument("client:invalidate", "token", "string", token)
     return self._source:invalidate(token)
+end
+
+--- Whether the client has been closed.
+-- @treturn boolean
+function methods:closed()
+    return self._life.closed
 end
 
 --- Ends the client and all that `with` made of it: calls under way end as cancelled, later use

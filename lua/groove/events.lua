@@ -9,8 +9,9 @@ local core = require("groove.core")
 
 local M = {}
 
--- Event handlers by source.
-local listeners = setmetatable({}, { __mode = "k" })
+-- Sources that listen, by their handle. Both weak: a handler that holds its source keeps nothing
+-- alive, not even in a Lua without ephemerons.
+local listeners = setmetatable({}, { __mode = "kv" })
 local listening = false
 
 -- Deliveries of this side: { fn, owner, a, b, c }, from `first` to `last`.
@@ -25,13 +26,13 @@ local function push(delivery)
     core.wake()
 end
 
---- Hands the events of a source to a function.
--- @param source a handle of the core
--- @tparam function on_event
-function M.listen(source, on_event)
-    listeners[source] = on_event
+--- Hands the events of a source to its `_on_event`.
+-- @param handle of the core
+-- @tparam table source
+function M.listen(handle, source)
+    listeners[handle] = source
     listening = true
-    source:subscribe()
+    handle:subscribe()
 end
 
 --- Queues a callback of a finished call.
@@ -52,7 +53,7 @@ function M.emit(owner, type, err)
     local on_event = owner._on_event
     if on_event then
         listening = true
-        local event = { type = type, time = core.now(), source = owner._source, error = err }
+        local event = { type = type, time = core.time(), source = owner._source or owner, error = err }
         push({ on_event, nil, event })
     end
 end
@@ -72,8 +73,11 @@ end
 
 -- An event of the core as a delivery, nil if nobody listens.
 local function delivery_of(event)
-    local on_event = event.source and listeners[event.source]
-    return on_event and { on_event, nil, event }
+    local source = event.source and listeners[event.source]
+    if source then
+        event.source = source
+        return { source._on_event, nil, event }
+    end
 end
 
 local function pop_queue()

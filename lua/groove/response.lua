@@ -2,6 +2,7 @@
 --
 -- @module groove.response
 
+local core = require("groove.core")
 local errors = require("groove.errors")
 
 local M = {}
@@ -84,31 +85,6 @@ local RETRYABLE = {
     [429] = true, [500] = true, [502] = true, [503] = true, [504] = true,
 }
 
-local MONTHS = {
-    Jan = 1, Feb = 2, Mar = 3, Apr = 4, May = 5, Jun = 6,
-    Jul = 7, Aug = 8, Sep = 9, Oct = 10, Nov = 11, Dec = 12,
-}
-
--- Days from 1970-01-01 to a date of the Gregorian calendar, counting years from March.
-local function days(year, month, day)
-    if month <= 2 then
-        year, month = year - 1, month + 12
-    end
-    local leaps = math.floor(year / 4) - math.floor(year / 100) + math.floor(year / 400)
-    return 365 * year + leaps + math.floor((153 * (month - 3) + 2) / 5) + day - 1 - 719468
-end
-
-local function http_date(text)
-    local day, name, year, hour, minute, second =
-        text:match("^%a+, (%d%d) (%a%a%a) (%d%d%d%d) (%d%d):(%d%d):(%d%d) GMT$")
-    local month = MONTHS[name or ""]
-    if not month then
-        return nil
-    end
-    return days(tonumber(year), month, tonumber(day)) * 86400
-        + tonumber(hour) * 3600 + tonumber(minute) * 60 + tonumber(second)
-end
-
 local RETRY_AFTER_MAX = 3600
 
 --- The seconds that a Retry-After header asks for, 3,600 at most.
@@ -124,8 +100,9 @@ function M.retry_after(headers)
     if not text then
         return nil
     end
-    local date = http_date(text)
-    local seconds = date and date - os.time() or tonumber(text:match("^%s*(%d+%.?%d*)%s*$"))
+    local seconds = tonumber(text:match("^%s*(%d+%.?%d*)%s*$"))
+    local date = not seconds and core.date(text)
+    seconds = date and date - core.time() or seconds
     return seconds and math.max(0, math.min(seconds, RETRY_AFTER_MAX))
 end
 

@@ -14,7 +14,7 @@ local M = {}
 M.default_timeout = 30
 
 local function is_source(value)
-    return source.is_handle(value) or static.is(value)
+    return source.is(value) or static.is(value)
 end
 
 M.is_source = is_source

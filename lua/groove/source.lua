@@ -1,7 +1,8 @@
---- Sources of tokens: what the handles of the core and static tokens have in common.
+--- Sources of tokens: a table around a handle of the core, and what it has in common with static
+-- tokens.
 --
--- The core gives `token` (while a usable token is at hand), `peek`, `info`, `invalidate`, `adopt`
--- and `close`; everything that may have to wait is added here, once, as flows (call.lua).
+-- The core gives `token` while a usable token is at hand; everything that may have to wait is made
+-- here, once, as flows (call.lua).
 --
 -- @module groove.source
 
@@ -64,8 +65,9 @@ local RESERVED = {
     grant_type = true, client_id = true, client_secret = true, scope = true,
 }
 
--- What belongs to a handle, by handle: an owner of calls (call.lua), and what `fetch` needs.
-local states = setmetatable({}, { __mode = "k" })
+local methods = {}
+local mt = { __name = "groove.source", __index = methods }
+local async_mt = { __name = "groove.source.async" }
 
 local function check_secret(where, options)
     local given = 0
@@ -123,7 +125,7 @@ end
 --- Opens a source with checked options.
 -- @tparam string where
 -- @tparam table options
--- @treturn ?userdata
+-- @treturn ?table source
 -- @treturn ?table error
 function M.open(where, options)
     local kept = {}
@@ -134,22 +136,21 @@ function M.open(where, options)
     end
     local origin = options.origin
         and address.check(where, "origin", options.origin, options.allow_http)
-    local source, err = core.open(kept)
-    if not source then
+    local handle, err = core.open(kept)
+    if not handle then
         return nil, err
     end
-    states[source] = {
-        _source = nil,
-        _calls = setmetatable({}, { __mode = "k" }),
-        _life = { closed = false },
+    local source = setmetatable({
+        handle,
         _on_event = options.on_event,
         _suspend = options.suspend,
-        host = core.url(options.token_url).host,
+        token_url = options.token_url,
         origin = origin,
         request = request_options(options),
-    }
+    }, mt)
+    source.async = setmetatable({ _source = source }, async_mt)
     if options.on_event then
-        events.listen(source, options.on_event)
+        events.listen(handle, source)
     end
     return source
 end
@@ -159,8 +160,8 @@ end
 -- Sources of the same identity (token_url, client_id, secret, auth, scope, params, headers, proxy,
 -- ca_file, allow_http) are one within a process. Reads no environment variable of its own accord.
 -- @tparam table opts `source.options`
--- @treturn ?userdata source
--- @treturn ?table error, for example of a secret file that cannot be read
+-- @treturn ?table source. A secret file that cannot be read is the first request's error
+-- @treturn ?table error, of an environment variable that is not set
 -- @raise on wrong types, unknown options, and an address that a secret must not be sent to
 function M.new(opts)
     local where = "groove.token_source"
@@ -170,14 +171,14 @@ function M.new(opts)
     return M.open(where, opts)
 end
 
---- Whether a value is a handle of the core.
+--- Whether a value is a token source of the core (not a static token).
 -- @param value
 -- @treturn boolean
-function M.is_handle(value)
-    return value ~= nil and states[value] ~= nil
+function M.is(value)
+    return type(value) == "table" and getmetatable(value) == mt
 end
 
--- Flows. `source` is a handle or a static token; both have closed, peek, and _obtain.
+-- Flows. A static token, which has no handle, obtains at once.
 
 local function left(deadline)
     return deadline - core.now()
@@ -202,18 +203,20 @@ function M.obtain(await, source, deadline, force)
     if seconds <= 0 then
         return nil, errors.timeout("no token in time")
     end
-    if type(source) == "table" then
+    local handle = source[1]
+    if not handle then
         return source:_obtain(force)
     end
-    return await(source:acquire(seconds, force or false))
+    return await(handle:acquire(seconds, force or false))
 end
 
 -- Starts what is needed for a token, without waiting for it.
 local function glance(source)
-    if type(source) == "table" then
+    local handle = source[1]
+    if not handle then
         return source:_obtain(false)
     end
-    local op = source:acquire(DEFAULT_TIMEOUT, false)
+    local op = handle:acquire(DEFAULT_TIMEOUT, false)
     if op:done() then
         return op:result()
     end
@@ -314,13 +317,8 @@ local FETCH_OPTIONS = check.index({
     { name = "timeout", type = "seconds", doc = "Of everything, with a renewal." },
 })
 
-local function state_of(source)
-    return states[source] or source
-end
-
 local function default_timeout(source)
-    local request = state_of(source).request
-    return request and request.timeout or DEFAULT_TIMEOUT
+    return source.request.timeout or DEFAULT_TIMEOUT
 end
 
 --- Preparations by method (call.method); the client's methods of the same names use them too.
@@ -389,11 +387,10 @@ end
 function M.prepare.fetch(source, where, url, opts)
     check.argument(where, "url", "string", url)
     opts = check.options(where, FETCH_OPTIONS, opts)
-    local state = state_of(source)
-    if not state.origin then
+    if not source.origin then
         return nil, errors.argument("url", "cannot be fetched: the source was made without origin")
     end
-    local whole, problem = address.within(url, state.origin)
+    local whole, problem = address.within(url, source.origin)
     local err = not whole and errors.argument("url", problem) or fetch_problem(opts)
     if err then
         return nil, err
@@ -403,93 +400,108 @@ function M.prepare.fetch(source, where, url, opts)
         method = opts.method or "GET",
         headers = opts.headers,
         body = opts.body,
-        seconds = opts.timeout or state.request.timeout or DEFAULT_TIMEOUT,
-        options = state.request,
+        seconds = opts.timeout or default_timeout(source),
+        options = source.request,
     }
 end
 
 local function owner_of(source, where)
-    local state = source ~= nil and (states[source] or type(source) == "table" and source)
-    if not state or not state._calls then
+    if type(source) ~= "table" or not source.request then
         check.fail(where .. ": not a source; call it with a colon")
     elseif source:closed() then
         check.fail(where .. ": the source is closed")
     end
-    return state
+    return source
 end
 
 --- Adds what may have to wait to a class of sources.
--- @tparam table methods gets the blocking forms
--- @treturn table the asynchronous forms, by name; `self` is the source
-function M.install(methods)
-    local async = {}
+-- @tparam table class gets the blocking forms
+-- @tparam table proxies the metatable of what `source.async` is, `{ _source = source }`; gets the
+-- asynchronous forms
+function M.install(class, proxies)
+    proxies.__index = {}
     for name, prepare in pairs(M.prepare) do
-        methods[name], async[name] = calls.method("source:" .. name, prepare, owner_of)
+        local method, async = calls.method("source:" .. name, prepare, owner_of)
+        class[name] = method
+        proxies.__index[name] = function(proxy, ...)
+            if getmetatable(proxy) ~= proxies then
+                check.fail("source.async:" .. name .. ": call it with a colon")
+            end
+            return async(proxy._source, ...)
+        end
     end
-    return async
 end
 
---- What `source.async` is: the methods that may have to wait, each returning a call at once.
--- @param source
--- @tparam table async of `install`
+M.install(methods, async_mt)
+
+-- The core's own is the fast one; it calls the one made here when it cannot answer at once.
+methods.token = core.token_method(methods.token)
+
+--- The usable token, if there is one. Never waits, sends nothing.
+-- @treturn ?string token
+function methods:peek()
+    return owner_of(self, "source:peek")[1]:peek()
+end
+
+--- What is known, without the token: `state` ("empty", "ready", "renewing", "failing", "refused",
+-- "closed"), `expires_in` and `refresh_in` (seconds), `generation`, `origin` ("network", "adopted",
+-- "inherited"), `last_error`, `counts`.
 -- @treturn table
-function M.proxy(source, async)
-    local proxy = {}
-    return setmetatable(proxy, {
-        __name = "groove.source.async",
-        __index = function(_, name)
-            local method = async[name]
-            if not method then
-                return nil
-            end
-            return function(self, ...)
-                if self ~= proxy then
-                    check.fail("source.async:" .. name .. ": call it with a colon")
-                end
-                return method(source, ...)
-            end
-        end,
-    })
+function methods:info()
+    return self[1]:info()
 end
 
--- The class of the core's handles.
+--- Gives a token up that the API has refused, if it is still the current one; a new one is asked
+-- for, once a second at most for this reason.
+-- @tparam string token
+-- @treturn boolean whether it was
+function methods:invalidate(token)
+    local where = "source:invalidate"
+    owner_of(self, where)
+    check.argument(where, "token", "string", token)
+    return self[1]:invalidate(token)
+end
 
-local handle_methods = core.source_methods
-local handle_token = handle_methods.token
-local handle_async = M.install(handle_methods)
-local handle_close = handle_methods.close
+--- Takes over a token that somebody else obtained, if it was issued later than the current one and
+-- can still be used.
+-- @tparam string token
+-- @tparam number expires_in seconds of its whole life
+-- @tparam[opt=0] number age seconds since it was asked for
+-- @treturn boolean whether it was taken over
+function methods:adopt(token, expires_in, age)
+    local where = "source:adopt"
+    owner_of(self, where)
+    check.argument(where, "token", "string", token)
+    check.argument(where, "expires_in", "number", expires_in)
+    check.argument(where, "age", "number", age, true)
+    return self[1]:adopt(token, expires_in, age)
+end
 
--- The core's own token() is the fast one; it calls the one made here when it cannot answer at once.
-handle_methods.token_slow = handle_methods.token
-handle_methods.token = handle_token
+--- Whether the source has been closed.
+-- @treturn boolean
+function methods:closed()
+    return self[1]:closed()
+end
 
---- `source:close()`: ends this handle. Sources of the same identity share one, counted; the last
--- one's end forgets the token. Later use raises; calls under way end as cancelled. Idempotent.
-function handle_methods:close()
-    local state = states[self]
-    if state and not state._life.closed then
-        state._life.closed = true
-        calls.cancel_all(state)
+--- Ends this source. Sources of the same identity share one token, counted; the last one's end
+-- forgets it. Later use raises; calls under way end as cancelled. Idempotent.
+function methods:close()
+    if not self[1]:closed() then
+        self[1]:close()
+        calls.cancel_all(self)
     end
-    return handle_close(self)
 end
 
-local handle_mt = core.source_metatable
-handle_mt.__name = "groove.source"
-
-function handle_mt.__index(source, name)
-    local method = handle_methods[name]
-    if method == nil and name == "async" then
-        return M.proxy(source, handle_async)
-    end
-    return method
-end
+mt.__close = methods.close
 
 --- State, for people: the token service's host and the state, nothing secret.
 -- @treturn string "groove.source (login.live.com, ready)"
-function handle_mt.__tostring(source)
-    local state = states[source]
-    return "groove.source (" .. (state and state.host or "?") .. ", " .. source:info().state .. ")"
+function mt.__tostring(source)
+    local url = core.url(source.token_url, true)
+    return "groove.source (" .. (url and url.host or "?") .. ", " .. source:info().state .. ")"
 end
+
+--- The class, for checking the documentation against it.
+M.methods = methods
 
 return M

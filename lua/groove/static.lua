@@ -12,16 +12,10 @@ local calls = require("groove.call")
 local M = {}
 
 local methods = {}
-local mt = { __name = "groove.static_token" }
-local async = source.install(methods)
+local mt = { __name = "groove.static_token", __index = methods }
+local async_mt = { __name = "groove.source.async" }
 
-function mt.__index(self, name)
-    local method = methods[name]
-    if method == nil and name == "async" then
-        return source.proxy(self, async)
-    end
-    return method
-end
+source.install(methods, async_mt)
 
 -- The same margin as the core's (policy.h): a token is not handed out in its last seconds.
 local function usable_for(lifetime)
@@ -121,8 +115,7 @@ function M.new(given, opts)
     opts = check.options(where, OPTIONS, opts)
     local cell = { asked = 0 }
     local self = {
-        _calls = setmetatable({}, { __mode = "k" }),
-        _life = { closed = false },
+        _closed = false,
         _renewable = type(given) == "function",
         request = { ca_file = opts.ca_file, allow_http = opts.allow_http },
         origin = opts.origin and address.check(where, "origin", opts.origin, opts.allow_http),
@@ -139,6 +132,7 @@ function M.new(given, opts)
     function self._facts()
         return cell.expires, cell.asked, cell.last_error
     end
+    self.async = setmetatable({ _source = self }, async_mt)
     return setmetatable(self, mt)
 end
 
@@ -150,7 +144,7 @@ function M.is(value)
 end
 
 local function open(self, name)
-    if self._life.closed then
+    if self._closed then
         check.fail("source:" .. name .. ": the source is closed")
     end
 end
@@ -161,14 +155,14 @@ function methods:peek()
 end
 
 function methods:closed()
-    return self._life.closed
+    return self._closed
 end
 
 --- What is known, without the token: `state`, `expires_in`, `generation`, `origin`, `last_error`,
 -- `counts`.
 -- @treturn table
 function methods:info()
-    if self._life.closed then
+    if self._closed then
         return { state = "closed" }
     end
     local expires, asked, last_error = self._facts()
@@ -201,8 +195,8 @@ end
 
 --- Ends the source; later use raises. Idempotent.
 function methods:close()
-    if not self._life.closed then
-        self._life.closed = true
+    if not self._closed then
+        self._closed = true
         calls.cancel_all(self)
     end
 end
@@ -211,7 +205,7 @@ mt.__close = methods.close
 
 function mt.__tostring(self)
     local kind = self._renewable and "function" or "string"
-    return "groove.static_token (" .. kind .. (self._life.closed and ", closed)" or ")")
+    return "groove.static_token (" .. kind .. (self._closed and ", closed)" or ")")
 end
 
 return M

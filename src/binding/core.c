@@ -170,6 +170,24 @@ static int core_now(lua_State *L)
     return 1;
 }
 
+/* core.time() -> Unix time, seconds */
+static int core_time(lua_State *L)
+{
+    lua_pushnumber(L, gr_unix_time());
+    return 1;
+}
+
+/* core.date(text) -> Unix time of an HTTP date, or nil */
+static int core_date(lua_State *L)
+{
+    time_t when = curl_getdate(luaL_checkstring(L, 1), NULL);
+    if (when == -1)
+        lua_pushnil(L);
+    else
+        lua_pushnumber(L, (lua_Number)when);
+    return 1;
+}
+
 static int core_shutdown(lua_State *L)
 {
     double seconds = luaL_optnumber(L, 1, 0);
@@ -240,14 +258,6 @@ static void make_url(lua_State *L)
 
 /* ---- the module ---- */
 
-static void set_source_tables(lua_State *L)
-{
-    gr_lua_open_source(L);
-    lua_getfield(L, -1, "__index");
-    lua_setfield(L, -3, "source_methods");
-    lua_setfield(L, -2, "source_metatable");
-}
-
 static void set_error_table(lua_State *L)
 {
     luaL_newmetatable(L, GR_ERROR);
@@ -259,19 +269,22 @@ GROOVE_API int luaopen_groove_core(lua_State *L);
 /* Registers functions and nothing else: no thread, no file, no libcurl before the first use. */
 GROOVE_API int luaopen_groove_core(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"open", gr_lua_open},     {"request", gr_lua_request},
-                                         {"sleep", gr_lua_sleep},   {"next", core_next},
-                                         {"fd", core_fd},           {"wake", core_wake},
-                                         {"now", core_now},         {"shutdown", core_shutdown},
-                                         {"url", core_url},         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"open", gr_lua_open},   {"token_method", gr_lua_token_method},
+        {"sleep", gr_lua_sleep}, {"request", gr_lua_request},
+        {"next", core_next},     {"fd", core_fd},
+        {"wake", core_wake},     {"now", core_now},
+        {"time", core_time},     {"date", core_date},
+        {"url", core_url},       {"shutdown", core_shutdown},
+        {NULL, NULL}};
     make_state(L);
     make_url(L);
     gr_lua_open_op(L);
+    gr_lua_open_source(L);
     lua_newtable(L);
     gr_lua_setfuncs(L, functions, 0);
     set_text(L, "_VERSION", GROOVE_VERSION);
     set_error_table(L);
-    set_source_tables(L);
     gr_open_process(L);
     lua_setfield(L, -2, "process");
     return 1;

@@ -4,20 +4,30 @@
 #include <math.h>
 #include <string.h>
 
+struct op_box {
+    struct gr_op *op;
+    struct gr_exchange *answer; /* between the core and Lua; owned here, as pushing may raise */
+};
+
+static struct op_box *check_box(lua_State *L)
+{
+    struct op_box *box = luaL_checkudata(L, 1, GR_OP);
+    luaL_argcheck(L, box->op, 1, "op without content");
+    return box;
+}
+
 static struct gr_op *check_op(lua_State *L)
 {
-    struct gr_op **box = luaL_checkudata(L, 1, GR_OP);
-    luaL_argcheck(L, *box, 1, "op without content");
-    return *box;
+    return check_box(L)->op;
 }
 
 struct gr_op **gr_lua_new_op(lua_State *L)
 {
-    struct gr_op **box = lua_newuserdata(L, sizeof(struct gr_op *));
-    *box = NULL;
+    struct op_box *box = lua_newuserdata(L, sizeof *box);
+    *box = (struct op_box){NULL, NULL};
     luaL_getmetatable(L, GR_OP);
     lua_setmetatable(L, -2);
-    return box;
+    return &box->op;
 }
 
 int gr_lua_return_op(lua_State *L, struct gr_op **box, struct gr_op *op)
@@ -135,38 +145,52 @@ static void push_answer(lua_State *L, const struct gr_exchange *exchange)
     }
 }
 
-/* op:result() -> value, or nil and an error: kind "pending" before the end. */
-static int op_result(lua_State *L)
+static void push_value(lua_State *L, const struct op_box *box)
 {
-    struct gr_op *op = check_op(L);
-    struct gr_error pending;
-    const struct gr_error *error = &op->error;
-    if (!gr_op_done(op)) {
-        gr_error_set(&pending, GR_E_PENDING, "pending", 0, true, "not finished yet");
-        error = &pending;
-    }
-    if (error->kind != GR_OK) {
-        lua_pushnil(L);
-        gr_lua_push_error(L, error);
-        return 2;
-    }
-    if (op->token)
-        lua_pushlstring(L, op->token->bytes, op->token->len);
-    else if (op->exchange)
-        push_answer(L, op->exchange);
+    if (box->answer)
+        push_answer(L, box->answer);
+    else if (box->op->token)
+        lua_pushlstring(L, box->op->token->bytes, box->op->token->len);
     else
         lua_pushboolean(L, true);
+}
+
+static int push_failure(lua_State *L, const struct gr_error *error)
+{
+    lua_pushnil(L);
+    gr_lua_push_error(L, error);
+    return 2;
+}
+
+/* op:result() -> value, or nil and an error: kind "pending" before the end. An answer is given once:
+ * a big one does not wait for the garbage collector, which sees a small userdata only. */
+static int op_result(lua_State *L)
+{
+    struct op_box *box = check_box(L);
+    struct gr_error pending;
+    if (!gr_op_done(box->op)) {
+        gr_error_set(&pending, GR_E_PENDING, "pending", 0, true, "not finished yet");
+        return push_failure(L, &pending);
+    }
+    gr_exchange_free(box->answer);
+    box->answer = gr_op_take(box->op);
+    if (box->op->error.kind != GR_OK)
+        return push_failure(L, &box->op->error);
+    push_value(L, box);
+    gr_exchange_free(box->answer);
+    box->answer = NULL;
     return 1;
 }
 
 static int op_gc(lua_State *L)
 {
-    struct gr_op **box = luaL_checkudata(L, 1, GR_OP);
-    if (*box) {
-        gr_op_cancel(*box);
-        gr_op_release(*box);
+    struct op_box *box = luaL_checkudata(L, 1, GR_OP);
+    if (box->op) {
+        gr_op_cancel(box->op);
+        gr_op_release(box->op);
     }
-    *box = NULL;
+    gr_exchange_free(box->answer);
+    *box = (struct op_box){NULL, NULL};
     return 0;
 }
 

@@ -1,4 +1,6 @@
-/* The source userdata: a handle, and the token string that was last handed out. */
+/* The handle userdata of a source, and the token string that was last handed out. source.lua puts it
+ * into a table, which is what users hold: a table can have a field like `async` of its own without
+ * making each look-up of a method dearer. */
 #include "source.h"
 
 #include <math.h>
@@ -8,6 +10,7 @@
 #include "binding.h"
 
 struct source_box {
+    const char *magic;
     struct gr_handle *handle; /* NULL: closed */
     const struct gr_hot *hot;
     uint64_t generation;       /* of the token string that `string` refers to; 0: none */
@@ -17,6 +20,9 @@ struct source_box {
 
 /* The handles of a Lua state by their id, weakly, for events: a table in the registry. */
 static const char handles_key;
+
+/* A userdata of this size that begins with this address is ours: nobody else can write it there. */
+static const char magic;
 
 static struct source_box *check_box(lua_State *L)
 {
@@ -105,7 +111,7 @@ static bool read_options(lua_State *L, struct gr_options *options)
 static struct source_box *new_box(lua_State *L)
 {
     struct source_box *box = lua_newuserdata(L, sizeof *box);
-    *box = (struct source_box){.string = LUA_NOREF};
+    *box = (struct source_box){.magic = &magic, .string = LUA_NOREF};
     luaL_getmetatable(L, GR_SOURCE);
     lua_setmetatable(L, -2);
     return box;
@@ -228,15 +234,13 @@ static int source_peek(lua_State *L)
     return 1;
 }
 
-/* Cheaper than luaL_checkudata: the metatable is upvalue 1. */
-static struct source_box *test_box(lua_State *L)
+/* The box in field 1 of the table that is argument 1; leaves that field on the stack. Cheaper than a
+ * comparison of metatables. */
+static struct source_box *box_of_face(lua_State *L)
 {
-    struct source_box *box = lua_touserdata(L, 1);
-    if (!box || !lua_getmetatable(L, 1))
-        return NULL;
-    bool ours = lua_rawequal(L, -1, lua_upvalueindex(1));
-    lua_pop(L, 1);
-    return ours ? box : NULL;
+    lua_rawgeti(L, 1, 1);
+    struct source_box *box = lua_touserdata(L, -1);
+    return box && gr_lua_len(L, -1) == sizeof *box && box->magic == &magic ? box : NULL;
 }
 
 #if LUA_VERSION_NUM >= 503
@@ -250,16 +254,29 @@ static int finish_token(lua_State *L, int status, lua_KContext context)
 #define call_slow(L, arguments) lua_call(L, arguments, LUA_MULTRET)
 #endif
 
-/* source:token([options]): the hot path here; what may have to wait is token_slow, in source.lua. */
+/* source:token([options]): the hot path here; with options, or where it may have to wait, what was given
+ * to core.token_method. */
 static int source_token(lua_State *L)
 {
-    struct source_box *box = test_box(L);
-    if (box && box->handle && lua_isnoneornil(L, 2) && push_token(L, box))
-        return 1;
-    lua_getfield(L, lua_upvalueindex(2), "token_slow");
+    if (lua_gettop(L) == 1 && lua_type(L, 1) == LUA_TTABLE) {
+        struct source_box *box = box_of_face(L);
+        if (box && box->handle && push_token(L, box))
+            return 1;
+        lua_settop(L, 1);
+    }
+    lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
     call_slow(L, lua_gettop(L) - 1);
     return lua_gettop(L);
+}
+
+/* core.token_method(slow) -> the method `token` of tables whose field 1 is a handle */
+int gr_lua_token_method(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 1);
+    lua_pushcclosure(L, source_token, 1);
+    return 1;
 }
 
 /* source:acquire(timeout, forced) -> op */
@@ -406,17 +423,6 @@ static int source_closed(lua_State *L)
     return 1;
 }
 
-static void set_token_method(lua_State *L)
-{
-    lua_getfield(L, -1, "__index");
-    lua_pushvalue(L, -2);
-    lua_pushvalue(L, -2);
-    lua_pushcclosure(L, source_token, 2);
-    lua_setfield(L, -2, "token");
-    lua_pop(L, 1);
-}
-
-/* Leaves the metatable on the stack. */
 void gr_lua_open_source(lua_State *L)
 {
     static const luaL_Reg methods[] = {
@@ -424,8 +430,8 @@ void gr_lua_open_source(lua_State *L)
         {"adopt", source_adopt}, {"info", source_info},           {"subscribe", source_subscribe},
         {"close", source_close}, {"closed", source_closed},       {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
-        {"__gc", source_gc}, {"__close", source_close}, {NULL, NULL}};
+        {"__gc", source_gc}, {NULL, NULL}};
     gr_lua_weak_table(L, &handles_key);
     gr_lua_metatable(L, GR_SOURCE, methods, metamethods);
-    set_token_method(L);
+    lua_pop(L, 1);
 }

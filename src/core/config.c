@@ -216,7 +216,7 @@ struct form {
 static void form_put(struct form *form, const char *bytes, size_t len)
 {
     size_t have = form->bytes ? form->bytes->len : 0;
-    if (form->failed)
+    if (form->failed || len == 0)
         return;
     if (form->len + len > have) {
         struct gr_secret *bigger = gr_secret_new(NULL, (form->len + len) * 2 + 256);

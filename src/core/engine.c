@@ -143,7 +143,8 @@ void gr_engine_disarm(struct gr_timer *timer)
 static void set_timer(void)
 {
     double first = gr_timers_first(&engine.timers);
-    if (first < engine.timer_set) {
+    bool over = engine.timer_set <= gr_now(); /* it has fired, for timers that have been run since */
+    if (first < engine.timer_set || (over && first < INFINITY)) {
         engine.timer_set = first;
         gr_port_timer_set(engine.timer_fd, first);
     }
@@ -195,7 +196,7 @@ static void finish(struct gr_exchange *exchange)
         gr_exchange_free(exchange);
     else
         exchange->finished(exchange);
-    gr_engine_ended();
+    pthread_cond_broadcast(&engine.role); /* for drain() */
 }
 
 static void end_early(struct gr_exchange *exchange)
@@ -583,7 +584,6 @@ static void leave_role(void)
     engine.park_until = now + GRACE;
     if (engine.active || gr_timers_first(&engine.timers) < engine.park_until)
         kick();
-    pthread_cond_broadcast(&engine.role);
 }
 
 static void drive_until(const bool *done, double until)
@@ -595,6 +595,7 @@ static void drive_until(const bool *done, double until)
         drive(until - gr_now());
     engine.caller = false;
     gr_port_sigpipe_restore(&sigpipe);
+    pthread_cond_broadcast(&engine.role);
 }
 
 /* The thread drives, for this caller alone: it takes over, which spares each later call of a row two

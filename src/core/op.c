@@ -66,13 +66,14 @@ void gr_mailbox_unref(struct gr_mailbox *box)
 }
 
 static void op_unref(struct gr_op *op);
+static void take_from_box(struct gr_op *op);
 
 void gr_mailbox_release(struct gr_mailbox *box)
 {
     struct gr_op *op;
     gr_engine_lock();
     while ((op = TAILQ_FIRST(&box->finished))) {
-        TAILQ_REMOVE(&box->finished, op, link);
+        take_from_box(op);
         op_unref(op);
     }
     box->abandoned = true;
@@ -126,7 +127,7 @@ static enum gr_mail fetch(struct gr_mailbox *box, struct gr_op **op, struct gr_e
     }
     *op = TAILQ_FIRST(&box->finished);
     if (*op) {
-        TAILQ_REMOVE(&box->finished, *op, link);
+        take_from_box(*op);
         return GR_MAIL_OP; /* the list's reference becomes the caller's */
     }
     lower_box(box);
@@ -175,8 +176,15 @@ static void deliver(struct gr_op *op)
     if (op->box->abandoned)
         return;
     op->refs++;
+    op->mailed = true;
     TAILQ_INSERT_TAIL(&op->box->finished, op, link);
     raise_box(op->box);
+}
+
+static void take_from_box(struct gr_op *op)
+{
+    TAILQ_REMOVE(&op->box->finished, op, link);
+    op->mailed = false;
 }
 
 void gr_op_finish(struct gr_op *op, const struct gr_error *error)
@@ -188,8 +196,10 @@ void gr_op_finish(struct gr_op *op, const struct gr_error *error)
     op->done = true;
     if (op->watched)
         deliver(op);
-    pthread_cond_broadcast(&op->box->changed);
-    gr_engine_ended();
+    if (op->awaited) {
+        pthread_cond_broadcast(&op->box->changed);
+        gr_engine_ended();
+    }
     op_unref(op);
 }
 
@@ -333,6 +343,7 @@ bool gr_op_done(struct gr_op *op)
 bool gr_op_wait(struct gr_op *op, double seconds)
 {
     gr_engine_lock();
+    op->awaited = true;
     gr_engine_wait(&op->box->changed, &op->done, gr_now() + seconds);
     bool done = op->done;
     gr_engine_unlock();
@@ -360,6 +371,20 @@ void gr_op_watch(struct gr_op *op)
         deliver(op);
     op->watched = true;
     gr_engine_unlock();
+}
+
+struct gr_exchange *gr_op_take(struct gr_op *op)
+{
+    gr_engine_lock();
+    struct gr_exchange *answer = op->done ? op->exchange : NULL;
+    if (op->done)
+        op->exchange = NULL;
+    if (op->mailed) {
+        take_from_box(op);
+        op_unref(op);
+    }
+    gr_engine_unlock();
+    return answer;
 }
 
 /* ---- the engine's hooks ---- */

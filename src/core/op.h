@@ -24,6 +24,8 @@ struct gr_op {
     unsigned refs;
     bool done;
     bool watched;
+    bool awaited; /* somebody has waited, or waits, for its end: no others are worth a wake-up */
+    bool mailed;  /* it is among the mailbox's finished ones */
     struct gr_mailbox *box;
     struct gr_error error;        /* once done: kind GR_OK, or what went wrong */
     struct gr_secret *token;      /* once done: of a wait for a token */
@@ -92,6 +94,9 @@ bool gr_op_wait(struct gr_op *op, double seconds);
 bool gr_op_cancel(struct gr_op *op);
 /* Its end is to arrive in the mailbox; once, also if it has ended already. */
 void gr_op_watch(struct gr_op *op);
+/* Takes the answer of a finished request, NULL for others; the caller frees it. An op whose outcome has
+ * been taken does not arrive in the mailbox any more. */
+struct gr_exchange *gr_op_take(struct gr_op *op);
 
 /* ---- for source.c; state lock ---- */
 

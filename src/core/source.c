@@ -148,13 +148,6 @@ static struct gr_source *source_new(const struct gr_options *options)
 
 /* ---- events ---- */
 
-static double unix_time(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
 static double expires_in(const struct gr_source *source, double now)
 {
     return source->plan.issued + source->plan.lifetime - now;
@@ -168,7 +161,7 @@ static void post(struct gr_source *source, enum gr_event_type type, const struct
     TAILQ_FOREACH(handle, &source->handles, link) {
         if (!handle->events)
             continue;
-        event.time = unix_time();
+        event.time = gr_unix_time();
         event.handle = handle->id;
         if (error)
             event.error = *error;

@@ -244,13 +244,18 @@ function methods:options()
     return out
 end
 
+-- What `preview` needs: 32 to 128 characters, which a real client keeps for ever.
+local function instance_id()
+    return require("groove.sandbox.text").base64url(random_bytes(24))
+end
+
 -- What the program gives takes the place of what would contradict it.
 local REPLACED = {
     client_secret_file = { "client_secret" }, client_secret_env = { "client_secret" },
     source = { "token_url", "client_id", "client_secret", "scope" },
 }
 
---- A client of the sandbox, which keeps it alive.
+--- A client of the sandbox, which keeps it alive. It has a `client_instance_id`, made up.
 -- @tparam[opt] table opts as of `groove.new`; they override the sandbox's
 -- @treturn ?table client
 -- @treturn ?table error
@@ -267,6 +272,7 @@ function methods:client(opts)
     for name, value in pairs(opts or {}) do
         options[name] = value
     end
+    options.client_instance_id = options.client_instance_id or instance_id()
     options._owner = self
     return require("groove.client").new(options)
 end

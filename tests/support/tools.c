@@ -1,0 +1,79 @@
+#include "tools.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "engine.h"
+
+uint64_t random_bits(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+void pause_for(double seconds)
+{
+    struct timespec wait = {(time_t)seconds, (long)((seconds - floor(seconds)) * 1e9)};
+    while (nanosleep(&wait, &wait) != 0 && errno == EINTR)
+        continue;
+}
+
+struct gr_request request_to(const char *method, const char *url)
+{
+    return (struct gr_request){
+        .method = method,
+        .url = url,
+        .timeout = LONG,
+        .connect_timeout = 5,
+        .max_body = 1 << 20,
+    };
+}
+
+struct gr_options options_for(const char *token_url)
+{
+    return (struct gr_options){
+        .token_url = token_url,
+        .client_id = "id",
+        .client_secret = "secret",
+        .secret_len = 6,
+        .timeout = 15,
+        .connect_timeout = 5,
+        .renew = true,
+    };
+}
+
+const char *outcome(struct gr_op *op)
+{
+    static _Thread_local char code[48];
+    bool done = gr_op_wait(op, LONG);
+    strcpy(code, done ? op->error.code : "running");
+    gr_op_release(op);
+    return code;
+}
+
+int await_child(int pid)
+{
+    int status = 0;
+    for (double waited = 0; waited < LONG; waited += 0.002) {
+        if (waitpid(pid, &status, WNOHANG) == pid)
+            return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+        pause_for(0.002);
+    }
+    kill(pid, SIGKILL);
+    waitpid(pid, &status, 0);
+    return -1;
+}
+
+void use_thread(bool threaded)
+{
+    gr_engine_shutdown(0);
+    gr_engine_lock();
+    gr_engine_want_thread(threaded);
+    gr_engine_unlock();
+}
