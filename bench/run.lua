@@ -2,7 +2,7 @@
 --
 -- Everything runs on this machine: nginx serves fixed files on the loopback interface. Rounds of
 -- the things compared alternate, short and many, and medians are compared, so that a machine whose
--- speed wanders does not decide. Exits 1 when a target is missed. GROOVE_BENCH=quick: fewer and shorter rounds.
+-- speed wanders does not decide. Exits 1 when a target is missed. GROOVE_BENCH=quick: fewer rounds.
 
 local root = arg[0]:gsub("bench/[^/]*$", "")
 package.cpath = root .. "build/bench/?.so;" .. package.cpath

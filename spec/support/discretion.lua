@@ -2,8 +2,23 @@
 
 local PREFIX = require("groove.sandbox.token").PREFIX
 
+local function holds_token(value, seen)
+    if type(value) == "string" then
+        return value:find(PREFIX, 1, true) ~= nil
+    elseif type(value) ~= "table" or seen[value] then
+        return false
+    end
+    seen[value] = true
+    for k, v in pairs(value) do
+        if holds_token(k, seen) or holds_token(v, seen) then
+            return true
+        end
+    end
+    return false
+end
+
 require("luassert"):add_formatter(function(value)
-    if type(value) == "string" and value:find(PREFIX, 1, true) then
-        return "(a text of " .. #value .. " bytes with a token in it)"
+    if holds_token(value, {}) then
+        return "(a " .. type(value) .. " with a token in it)"
     end
 end)

@@ -177,6 +177,8 @@ struct gr_exchange *gr_config_exchange(const struct gr_config *config, double ti
         .allow_http = config->allow_http,
     };
     struct gr_exchange *exchange = gr_exchange_new(&request);
+    if (exchange)
+        exchange->one_shot = true;
     for (size_t i = 0; exchange && i < config->header_count; i++) {
         if (add_header(exchange, config->headers[i].name, config->headers[i].value))
             continue;

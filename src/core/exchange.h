@@ -47,6 +47,7 @@ struct gr_exchange {
     double timeout, connect_timeout;
     size_t max_body;
     bool allow_http;
+    bool one_shot; /* its connection is closed after it: libcurl keeps credentials with a connection */
 
     /* the answer; valid once finished */
     struct gr_error error; /* kind GR_OK: there is an answer */
