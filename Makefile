@@ -95,7 +95,7 @@ $(MODULE): $(BINDING_OBJ) $(ARCHIVE)
 	@mkdir -p $(@D)
 	$(LINK) -shared -o $@ $(BINDING_OBJ) $(ARCHIVE) $(LIBS)
 
-$(BUILD)/tests/support/%.o: tests/support/%.c Makefile
+$(SUPPORT_OBJ): $(BUILD)/tests/support/%.o: tests/support/%.c Makefile
 	@mkdir -p $(@D)
 	$(COMPILE) -c -o $@ $<
 

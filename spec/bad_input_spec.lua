@@ -33,7 +33,8 @@ describe("bad input", function()
             { "a 500", { status = 500 }, "token", nil, true },
             { "a 429 with Retry-After", { status = 429, retry_after = 7 }, "token", nil, true },
             { "an HTML page", { body = "<html>hello</html>" }, "token", "invalid_response", true },
-            { "an HTML page with a 404", { status = 404, body = "<html>" }, "token", "http_404", false },
+            { "an HTML page with a 404", { status = 404, body = "<html>" }, "token", "http_404",
+                false },
             { "a truncated answer", { close = 10 }, "transport", "connection_broken", true },
             { "JSON that ends early", { body = '{"access_token":"ab' }, "token", "invalid_response",
                 true },
@@ -43,8 +44,9 @@ describe("bad input", function()
                 "invalid_response", true },
             { "an empty answer", { body = "" }, "token", "invalid_response", true },
             { "a list", { body = "[1,2]" }, "token", "invalid_response", true },
-            { "a token with a line break", { body = [[{"access_token":"a\r\nX: y","expires_in":60}]] },
-                "token", "invalid_token", true },
+            { "a token with a line break",
+                { body = [[{"access_token":"a\r\nX: y","expires_in":60}]] }, "token",
+                "invalid_token", true },
             { "a token with a NUL", { body = [[{"access_token":"a\u0000b","expires_in":60}]] },
                 "token", nil, true },
             { "invalid_client", { status = 401, body = '{"error":"invalid_client"}' }, "token",
@@ -163,7 +165,8 @@ describe("bad input", function()
             return text
         end
         local where = "bad_input_spec"
-        local text = message(groove.token_source, { token_url = "https://x/", client_sceret = "hush" })
+        local text = message(groove.token_source,
+            { token_url = "https://x/", client_sceret = "hush" })
         assert.truthy(text:find("client_sceret", 1, true))
         assert.falsy(text:find("hush", 1, true))
         text = message(function() groove.token_source({ token_url = 7 }) end)

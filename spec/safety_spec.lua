@@ -38,7 +38,8 @@ describe("safety", function()
         assert.falsy(url("http://localhost:1/token"))
         assert.falsy(url("http://[::1]:1/token"))
         assert.falsy(url("http://example.com/token", { allow_http = true }))
-        assert.is_false((pcall(groove.new, { token_url = "https://x/", api_url = "http://x.example/" })))
+        assert.is_false((pcall(groove.new,
+            { token_url = "https://x/", api_url = "http://x.example/" })))
     end)
 
     it("verifies TLS", function()
@@ -67,7 +68,8 @@ describe("safety", function()
     end)
 
     it("sends a secret with any characters unharmed", function()
-        for _, secret in ipairs({ "+/=&%", " a b ", "Grüße☃", "a%20b", "&client_id=x", "x\ny", "'\"\\;" }) do
+        for _, secret in ipairs({ "+/=&%", " a b ", "Grüße☃", "a%20b", "&client_id=x", "x\ny",
+            "'\"\\;" }) do
             local other = assert(groove.sandbox({ client_secret = secret }))
             for _, auth in ipairs({ "post", "basic" }) do
                 local source = service.source(other, { auth = auth })
@@ -88,8 +90,9 @@ describe("safety", function()
             local ok = groove.token_source(options):token()
             sandbox:stop()
             os.exit(ok and 0 or 1)]]
-        assert.is_true(shell.succeeds("http_proxy=http://127.0.0.1:1 https_proxy=http://127.0.0.1:1 "
-            .. "all_proxy=http://127.0.0.1:1 GROOVE_CLIENT_ID=x lua5.4 -e '" .. script .. "'"))
+        assert.is_true(shell.succeeds("http_proxy=http://127.0.0.1:1 "
+            .. "https_proxy=http://127.0.0.1:1 all_proxy=http://127.0.0.1:1 "
+            .. "GROOVE_CLIENT_ID=x lua5.4 -e '" .. script .. "'"))
     end)
 
     it("sends the token to no other origin", function()
@@ -102,7 +105,8 @@ describe("safety", function()
             assert.is_nil(got)
             assert.equal("argument", err.kind)
         end
-        fault_of({ on = "api", status = 302, headers = { Location = "http://127.0.0.1:1/" }, times = 1 })
+        fault_of({ on = "api", status = 302, times = 1,
+            headers = { Location = "http://127.0.0.1:1/" } })
         assert.equal(302, assert(source:fetch("/1/content/music/search?q=love")).status)
         source:close()
     end)
@@ -121,7 +125,8 @@ describe("safety", function()
             assert.is_nil(page)
             assert.is_table(err)
             client:close()
-            assert.is_false((pcall(core.request, { url = sandbox.api_url, headers = { "X: " .. bad } })))
+            assert.is_false((pcall(core.request,
+                { url = sandbox.api_url, headers = { "X: " .. bad } })))
         end
     end)
 
@@ -167,7 +172,9 @@ describe("safety", function()
             end
         end)
 
-        local function post() return client:send({ method = "POST", path = "/1/x", body = "{}" }) end
+        local function post()
+            return client:send({ method = "POST", path = "/1/x", body = "{}" })
+        end
 
         it("a POST after a 401 alone", function()
             for _, spec in ipairs({ { status = 429 }, { status = 503 }, { close = true } }) do
@@ -196,10 +203,13 @@ describe("safety", function()
         local library = package.searchpath("groove.core", package.cpath)
 
         it("exports its entry points alone", function()
-            local names = shell.lines("nm -D --defined-only '" .. library .. "' | awk '{ print $3 }'")
+            local names = shell.lines("nm -D --defined-only '" .. library
+                .. "' | awk '{ print $3 }'")
             for _, name in ipairs(names) do
                 assert.truthy(name:find("^luaopen_groove") or name:find("^loveopen_groove")
-                    or name:find("^groove_preload$") or name:find("^__asan") or name:find("^__odr"), name)
+                    or name:find("^groove_preload$")
+                    -- of a sanitizer
+                    or name:find("^__asan") or name:find("^__odr"), name)
             end
             assert.is_true(#names >= 1)
         end)
@@ -212,7 +222,8 @@ describe("safety", function()
 
         it("starts nothing when it is loaded", function()
             local script = [[require("groove.core")
-                local f = io.popen("ls /proc/$PPID/task | wc -l") os.exit(f:read("n") == 1 and 0 or 1)]]
+                local threads = io.popen("ls /proc/$PPID/task | wc -l"):read("n")
+                os.exit(threads == 1 and 0 or 1)]]
             assert.is_true(shell.succeeds("lua5.4 -e '" .. script .. "'"))
         end)
     end)

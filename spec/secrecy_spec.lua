@@ -5,8 +5,8 @@ local shell = require("spec.support.shell")
 describe("secrecy", function()
     it("keeps secrets and tokens out of errors, events, logs, info and tostring", function()
         local secret, token = "telltale+qzx/&=% ", "telltale-qzy&=%41/+"
-        local said = shell.must(("MARKED_SECRET='%s' MARKED_TOKEN='%s' lua5.4 spec/support/blabber.lua")
-            :format(secret, token))
+        local said = shell.must(("MARKED_SECRET='%s' MARKED_TOKEN='%s' "
+            .. "lua5.4 spec/support/blabber.lua"):format(secret, token))
         assert.truthy(said:find("all of it", 1, true))
         assert.is_true(#said > 20000) -- it has said a lot
         for _, mark in ipairs({ "telltale", "qzx", "qzy", "dGVsbHRhbGU" }) do

@@ -173,7 +173,8 @@ static void check_body(const struct gr_options *options, const char *secret, siz
 
 static void form_is_encoded(void **state)
 {
-    struct gr_pair params[] = {{"resource", "https://a/?b=c&d=e+f%20"}, {"aud ience", "m\xc3\xbcsic"}};
+    struct gr_pair params[] = {{"resource", "https://a/?b=c&d=e+f%20"},
+                               {"aud ience", "m\xc3\xbcsic"}};
     struct gr_options o = options_for("https://a.example/token");
     (void)state;
     check_body(&o, "secret", 6, "grant_type=client_credentials&client_id=id&client_secret=secret");
@@ -394,7 +395,7 @@ static void change_is_seen(void **state)
     struct gr_config config = config_with(path);
     gr_secret_free(gr_config_read_secret(&config, &stamp, &error));
     assert_false(gr_config_secret_changed(&config, &stamp));
-    pause_for(0.02); /* the file system's clock is coarse */
+    pause_for(0.02);         /* the file system's clock is coarse */
     write_text(path, "abd"); /* of the same length */
     assert_true(gr_config_secret_changed(&config, &stamp));
     gr_secret_free(gr_config_read_secret(&config, &stamp, &error));

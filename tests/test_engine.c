@@ -12,45 +12,9 @@
 
 #include <cmocka.h>
 
-#include "clock.h"
-#include "engine.h"
-#include "server.h"
-#include "tools.h"
+#include "fixture.h"
 
 enum { API_LIMIT = 64, TOKEN_LIMIT = 32 };
-
-static struct server *server;
-static struct gr_mailbox *box;
-
-static int begin(void)
-{
-    server = server_new();
-    box = gr_mailbox_new();
-    return !server || !box;
-}
-
-static int begin_threaded(void **state)
-{
-    (void)state;
-    use_thread(true);
-    return begin();
-}
-
-static int begin_threadless(void **state)
-{
-    (void)state;
-    use_thread(false);
-    return begin();
-}
-
-static int end(void **state)
-{
-    (void)state;
-    gr_engine_shutdown(0);
-    gr_mailbox_release(box);
-    server_free(server);
-    return 0;
-}
 
 static const char *url_of(const char *path)
 {
@@ -81,13 +45,6 @@ static void await_held(unsigned count)
         server_wait_held(server, count, 0.002);
         assert_true(gr_now() < until);
     }
-}
-
-/* A moment for what must not happen. */
-static void linger(double seconds)
-{
-    for (double until = gr_now() + seconds; gr_now() < until; pause_for(0.001))
-        gr_engine_pump();
 }
 
 static void fetch_all(struct gr_mailbox *from, unsigned count)
@@ -436,7 +393,7 @@ static void short_wait_beside_a_long_one(void **state)
     server_reply(server, &(struct reply){.hold = true});
     wait_aside(&slow, start("/"), INFINITY);
     double began = gr_now();
-    assert_true(gr_op_wait(gr_op_sleep(box, 0.02), LONG));
+    assert_string_equal(outcome(gr_op_sleep(box, 0.02)), "");
     assert_true(gr_now() - began < 0.9);
     await_held(1);
     began = gr_now();
@@ -444,6 +401,7 @@ static void short_wait_beside_a_long_one(void **state)
     pthread_join(slow.thread, NULL);
     assert_true(slow.done);
     assert_true(slow.ended - began < 0.9);
+    gr_op_release(slow.op);
 }
 
 static void long_wait_goes_on_when_the_driver_leaves(void **state)
@@ -462,6 +420,9 @@ static void long_wait_goes_on_when_the_driver_leaves(void **state)
     server_release(server);
     pthread_join(second.thread, NULL);
     assert_true(second.done);
+    gr_op_release(first.op);
+    gr_op_release(second.op);
+    gr_op_release(third.op);
 }
 
 static void cancel_reaches_a_caller_that_drives(void **state)
@@ -616,12 +577,6 @@ static void shutdowns_beside_calls(void **state)
         assert_true(waiters[i].done); /* whether answered or cut off, all came to an end */
     }
 }
-
-#define BOTH(name)                                                                                 \
-    {#name, name, begin_threaded, end, NULL},                                                      \
-    {                                                                                              \
-        #name " (no thread)", name, begin_threadless, end, NULL                                    \
-    }
 
 int main(void)
 {

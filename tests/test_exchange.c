@@ -265,8 +265,8 @@ static void requests_run_side_by_side(void **state)
 static void headers_are_read(void **state)
 {
     (void)state;
-    struct gr_op *op = get_once(&(struct reply){
-        .headers = "X-One:  1 2 \r\nx-TWO:\r\nX-Colon: a:b\r\nX-One: second\r\n"});
+    struct gr_op *op = get_once(
+        &(struct reply){.headers = "X-One:  1 2 \r\nx-TWO:\r\nX-Colon: a:b\r\nX-One: second\r\n"});
     assert_string_equal(field(op, "x-one"), "1 2");
     assert_string_equal(field(op, "x-two"), "");
     assert_string_equal(field(op, "x-colon"), "a:b");
@@ -278,9 +278,9 @@ static void headers_are_read(void **state)
 static void interim_answers_are_passed_over(void **state)
 {
     (void)state;
-    struct gr_op *op = get_once(&(struct reply){
-        .raw = "HTTP/1.1 103 Early Hints\r\nX-Early: 1\r\nRetry-After: 9\r\n\r\n"
-               "HTTP/1.1 200 OK\r\nX-Late: 2\r\nContent-Length: 2\r\n\r\nok"});
+    struct gr_op *op = get_once(
+        &(struct reply){.raw = "HTTP/1.1 103 Early Hints\r\nX-Early: 1\r\nRetry-After: 9\r\n\r\n"
+                               "HTTP/1.1 200 OK\r\nX-Late: 2\r\nContent-Length: 2\r\n\r\nok"});
     assert_null(field(op, "x-early"));
     assert_string_equal(field(op, "x-late"), "2");
     assert_true(op->exchange->retry_after < 0);
@@ -327,8 +327,10 @@ static void retry_after(void **state)
         {"Retry-After: 1.5\r\n", -1},
         {"Retry-After:\r\n", -1},
         /* a date counts from the server's own, whatever the clock here says */
-        {"Date: Tue, 15 Nov 1994 08:12:31 GMT\r\nRetry-After: Tue, 15 Nov 1994 08:13:01 GMT\r\n", 30},
-        {"Date: Tue, 15 Nov 1994 08:12:31 GMT\r\nRetry-After: Tue, 15 Nov 1994 08:12:01 GMT\r\n", 0},
+        {"Date: Tue, 15 Nov 1994 08:12:31 GMT\r\nRetry-After: Tue, 15 Nov 1994 08:13:01 GMT\r\n",
+         30},
+        {"Date: Tue, 15 Nov 1994 08:12:31 GMT\r\nRetry-After: Tue, 15 Nov 1994 08:12:01 GMT\r\n",
+         0},
         {"Date: never\r\nRetry-After: Tue, 15 Nov 1994 08:12:01 GMT\r\n", 0},
         {"Retry-After: Tue, 15 Nov 1994 08:12:01 GMT\r\n", 0},
     };

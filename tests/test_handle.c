@@ -141,7 +141,8 @@ static void attempt_outlives_the_last_handle(void **state)
     EVENTUALLY(server_held(server) == 1);
     gr_source_close(handle, false);
     handle = NULL;
-    gr_clock_skip(2); /* the token ends while the attempt is under way, or after: it must not stay */
+    gr_clock_skip(
+        2); /* the token ends while the attempt is under way, or after: it must not stay */
     server_release(server);
     sleep_through(0);
     EVENTUALLY(gr_secret_count() == before);
@@ -231,7 +232,7 @@ static void events(void **state)
     assert_string_equal(token(), "token-2");
     check_event(GR_EVENT_RENEWED, 0);
     reply_with(500, "");
-    ask_anew();
+    gr_op_release(ask_anew());
     EVENTUALLY(info().counts.failures == 1);
     check_event(GR_EVENT_RENEW_FAILED, 0);
     reply_with(400, "{\"error\":\"invalid_scope\"}");

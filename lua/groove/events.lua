@@ -53,7 +53,9 @@ function M.emit(owner, type, err)
     local on_event = owner._on_event
     if on_event then
         listening = true
-        local event = { type = type, time = core.time(), source = owner._source or owner, error = err }
+        local event = {
+            type = type, time = core.time(), source = owner._source or owner, error = err,
+        }
         push({ on_event, nil, event })
     end
 end

@@ -1,5 +1,5 @@
--- Run by secrecy_spec.lua in a process of its own: takes the module through success and every failure with
--- a marked secret and marked tokens, and prints all that a program could print about it.
+-- Run by secrecy_spec.lua in a process of its own: takes the module through success and every
+-- failure with a marked secret and marked tokens, and prints all that a program could print of it.
 
 local core = require("groove.core")
 local groove = require("groove")
@@ -7,8 +7,8 @@ local service = require("spec.support.service")
 
 local SECRET, TOKEN = os.getenv("MARKED_SECRET"), os.getenv("MARKED_TOKEN")
 
--- Everything reachable, as text; of calls, clients and sources, which have to hold tokens, what tostring
--- says.
+-- Everything reachable, as text; of calls, clients and sources, which have to hold tokens, what
+-- tostring says.
 local function dump(value, seen)
     seen = seen or {}
     io.write(tostring(value), " ")
@@ -109,7 +109,8 @@ local api_error = '{"Error":{"ErrorCode":"' .. TOKEN .. '","Description":"no ' .
 
 with_fault({ on = "token", body = answer() }, function()
     for _, spec in ipairs({ { times = 1 }, { status = 401, body = api_error },
-        { status = 403, body = api_error }, { status = 500, body = api_error }, { body = api_error },
+        { status = 403, body = api_error }, { status = 500, body = api_error },
+        { body = api_error },
         { body = TOKEN }, { close = true } }) do
         spec.on = "api"
         with_fault(spec, function()
@@ -121,7 +122,8 @@ with_fault({ on = "token", body = answer() }, function()
 end)
 
 for _, options in ipairs({ { client_secret = SECRET, client_secret_file = "/nonexistent/file" },
-    { client_sceret = SECRET }, { client_secret = { SECRET } }, { client_secret = SECRET, auth = SECRET } }) do
+    { client_sceret = SECRET }, { client_secret = { SECRET } },
+    { client_secret = SECRET, auth = SECRET } }) do
     options.token_url = options.token_url or "https://x.example/"
     shown(pcall(groove.token_source, options))
     shown(pcall(groove.new, options))

@@ -1,5 +1,5 @@
--- Run by memory_spec.lua in a process of its own: gets a token with a secret from a file, closes the source,
--- and stays until its standard input ends. Its Lua never sees the secret.
+-- Run by memory_spec.lua in a process of its own: gets a token with a secret from a file, closes
+-- the source, and stays until its standard input ends. Its Lua never sees the secret.
 
 local groove = require("groove")
 

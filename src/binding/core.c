@@ -33,8 +33,10 @@ static struct state_box *state_of(lua_State *L)
 struct gr_mailbox *gr_lua_mailbox(lua_State *L)
 {
     struct state_box *state = state_of(L);
-    if (!state || state->closed)
+    if (!state || state->closed) {
         luaL_error(L, "this Lua state is closing");
+        return NULL; /* not reached */
+    }
     if (!state->mailbox) {
         gr_source_init();
         state->mailbox = gr_mailbox_new();
@@ -103,10 +105,11 @@ void gr_lua_push_error(lua_State *L, const struct gr_error *error)
 
 static void push_event(lua_State *L, const struct gr_event *event)
 {
-    static const char *const names[] = {
-        [GR_EVENT_RENEWED] = "renewed",     [GR_EVENT_RENEW_FAILED] = "renew_failed",
-        [GR_EVENT_REFUSED] = "refused",     [GR_EVENT_RECOVERED] = "recovered",
-        [GR_EVENT_INVALIDATED] = "invalidated"};
+    static const char *const names[] = {[GR_EVENT_RENEWED] = "renewed",
+                                        [GR_EVENT_RENEW_FAILED] = "renew_failed",
+                                        [GR_EVENT_REFUSED] = "refused",
+                                        [GR_EVENT_RECOVERED] = "recovered",
+                                        [GR_EVENT_INVALIDATED] = "invalidated"};
     lua_createtable(L, 0, 6);
     set_text(L, "type", names[event->type]);
     lua_pushnumber(L, event->time);
@@ -269,14 +272,19 @@ GROOVE_API int luaopen_groove_core(lua_State *L);
 /* Registers functions and nothing else: no thread, no file, no libcurl before the first use. */
 GROOVE_API int luaopen_groove_core(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"open", gr_lua_open},   {"token_method", gr_lua_token_method},
-        {"sleep", gr_lua_sleep}, {"request", gr_lua_request},
-        {"next", core_next},     {"fd", core_fd},
-        {"wake", core_wake},     {"now", core_now},
-        {"time", core_time},     {"date", core_date},
-        {"url", core_url},       {"shutdown", core_shutdown},
-        {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"open", gr_lua_open},
+                                         {"token_method", gr_lua_token_method},
+                                         {"sleep", gr_lua_sleep},
+                                         {"request", gr_lua_request},
+                                         {"next", core_next},
+                                         {"fd", core_fd},
+                                         {"wake", core_wake},
+                                         {"now", core_now},
+                                         {"time", core_time},
+                                         {"date", core_date},
+                                         {"url", core_url},
+                                         {"shutdown", core_shutdown},
+                                         {NULL, NULL}};
     make_state(L);
     make_url(L);
     gr_lua_open_op(L);

@@ -13,9 +13,10 @@ struct source_box {
     const char *magic;
     struct gr_handle *handle; /* NULL: closed */
     const struct gr_hot *hot;
-    uint64_t generation;       /* of the token string that `string` refers to; 0: none */
-    int string;                /* a registry slot */
-    struct gr_secret *copying; /* between the core and the string; owned here, as pushing may raise */
+    uint64_t generation; /* of the token string that `string` refers to; 0: none */
+    int string;          /* a registry slot */
+    struct gr_secret
+        *copying; /* between the core and the string; owned here, as pushing may raise */
 };
 
 /* The handles of a Lua state by their id, weakly, for events: a table in the registry. */
@@ -54,8 +55,8 @@ static struct gr_pair *read_pairs(lua_State *L, int index, const char *field, si
         size_t name_len, value_len;
         if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
             luaL_error(L, "%s must map strings to strings", field);
-        pairs[*count] = (struct gr_pair){lua_tolstring(L, -2, &name_len),
-                                         lua_tolstring(L, -1, &value_len)};
+        pairs[*count] =
+            (struct gr_pair){lua_tolstring(L, -2, &name_len), lua_tolstring(L, -1, &value_len)};
         if (strlen(pairs[*count].name) != name_len || strlen(pairs[*count].value) != value_len)
             luaL_error(L, "%s must not hold a NUL", field);
         ++*count;
@@ -426,11 +427,10 @@ static int source_closed(lua_State *L)
 void gr_lua_open_source(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        {"peek", source_peek},   {"acquire", source_acquire},     {"invalidate", source_invalidate},
-        {"adopt", source_adopt}, {"info", source_info},           {"subscribe", source_subscribe},
-        {"close", source_close}, {"closed", source_closed},       {NULL, NULL}};
-    static const luaL_Reg metamethods[] = {
-        {"__gc", source_gc}, {NULL, NULL}};
+        {"peek", source_peek},   {"acquire", source_acquire}, {"invalidate", source_invalidate},
+        {"adopt", source_adopt}, {"info", source_info},       {"subscribe", source_subscribe},
+        {"close", source_close}, {"closed", source_closed},   {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {{"__gc", source_gc}, {NULL, NULL}};
     gr_lua_weak_table(L, &handles_key);
     gr_lua_metatable(L, GR_SOURCE, methods, metamethods);
     lua_pop(L, 1);

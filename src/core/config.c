@@ -34,7 +34,8 @@ static const char *put_text(struct writer *w, const char *text)
     return text ? put(w, text, strlen(text) + 1) : NULL;
 }
 
-static void put_pairs(struct writer *w, struct gr_pair *to, const struct gr_pair *from, size_t count)
+static void put_pairs(struct writer *w, struct gr_pair *to, const struct gr_pair *from,
+                      size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const char *name = put_text(w, from[i].name);
@@ -201,9 +202,9 @@ static struct gr_secret *escape(const char *bytes, size_t len)
     if (len > INT_MAX)
         return NULL;
     char *escaped = len ? curl_easy_escape(NULL, bytes, (int)len) : NULL; /* 0 would mean strlen */
-    struct gr_secret *secret = len && !escaped ? NULL
-                                               : gr_secret_new(escaped ? escaped : "",
-                                                               escaped ? strlen(escaped) : 0);
+    struct gr_secret *secret =
+        len && !escaped ? NULL
+                        : gr_secret_new(escaped ? escaped : "", escaped ? strlen(escaped) : 0);
     free_escaped(escaped);
     return secret;
 }
@@ -256,8 +257,7 @@ static void form_add_text(struct form *form, const char *name, const char *value
 
 static struct gr_secret *form_take(struct form *form)
 {
-    struct gr_secret *exact =
-        form->failed ? NULL : gr_secret_new(form->bytes->bytes, form->len);
+    struct gr_secret *exact = form->failed ? NULL : gr_secret_new(form->bytes->bytes, form->len);
     gr_secret_free(form->bytes);
     return exact;
 }

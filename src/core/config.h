@@ -27,11 +27,11 @@ struct gr_options {
     const char *token_url, *client_id, *scope, *ca_file, *proxy, *user_agent;
     const char *client_secret; /* secret_len bytes */
     size_t secret_len;
-    const char *secret_file;   /* instead of client_secret; made absolute */
+    const char *secret_file; /* instead of client_secret; made absolute */
     enum gr_auth auth;
     struct gr_pair *params, *headers; /* sorted in place */
     size_t param_count, header_count;
-    double timeout, connect_timeout;  /* seconds; > 0 */
+    double timeout, connect_timeout; /* seconds; > 0 */
     bool allow_http;
     bool renew;
 };

@@ -24,7 +24,8 @@ enum { IDLE_POLL_MS = 3600 * 1000, SPARE_HANDLES = 16, EXIT_WAIT_S = 1, STOP_WAI
 TAILQ_HEAD(exchange_list, gr_exchange);
 TAILQ_HEAD(lane_list, gr_lane);
 
-struct class {
+struct class
+{
     struct lane_list lanes; /* those with something queued */
     unsigned running, limit;
 };
@@ -36,7 +37,7 @@ static struct {
     pthread_cond_t parked;     /* the thread has to look again */
     struct class classes[GR_CLASS_COUNT];
     struct gr_timers timers;
-    double timer_set;  /* what timer_fd is set to */
+    double timer_set; /* what timer_fd is set to */
     int wake_fd, timer_fd;
     bool ready;        /* the descriptors are there */
     bool threaded;     /* there is a thread: what nobody waits for gets done, too */
@@ -48,8 +49,8 @@ static struct {
     unsigned takers;   /* callers that wait for the thread to leave step() to them */
     double park_until; /* the thread leaves the role to callers until then */
     bool stopping;
-    bool sweep;        /* a running exchange is marked `ending` */
-    unsigned active;   /* exchanges queued or running */
+    bool sweep;      /* a running exchange is marked `ending` */
+    unsigned active; /* exchanges queued or running */
 
     /* the driver's own, under the libcurl lock */
     CURLM *multi;
@@ -143,7 +144,8 @@ void gr_engine_disarm(struct gr_timer *timer)
 static void set_timer(void)
 {
     double first = gr_timers_first(&engine.timers);
-    bool over = engine.timer_set <= gr_now(); /* it has fired, for timers that have been run since */
+    bool over =
+        engine.timer_set <= gr_now(); /* it has fired, for timers that have been run since */
     if (first < engine.timer_set || (over && first < INFINITY)) {
         engine.timer_set = first;
         gr_port_timer_set(engine.timer_fd, first);
@@ -470,7 +472,7 @@ static void doze(double seconds)
         {.fd = engine.wake_fd, .events = CURL_WAIT_POLLIN},
         {.fd = engine.timer_fd, .events = CURL_WAIT_POLLIN},
     };
-    int ms = seconds < IDLE_POLL_MS / 1000 ? (int)ceil(seconds * 1000) : IDLE_POLL_MS;
+    int ms = seconds < IDLE_POLL_MS / 1000.0 ? (int)ceil(seconds * 1000) : IDLE_POLL_MS;
     curl_multi_poll(engine.multi, extra, 2, ms, NULL);
 
     gr_engine_lock();
@@ -676,7 +678,7 @@ static void detach_handles(void)
 {
     struct gr_exchange *exchange;
     pthread_mutex_lock(&engine.curl_lock);
-    TAILQ_FOREACH(exchange, &engine.running, link) {
+    TAILQ_FOREACH (exchange, &engine.running, link) {
         curl_multi_remove_handle(engine.multi, exchange->easy);
         drop_handle(exchange);
     }
@@ -761,7 +763,7 @@ static void leave_handles(void)
     (void)left_behind;
     engine.multi = NULL;
     engine.spares = 0;
-    TAILQ_FOREACH(exchange, &engine.running, link)
+    TAILQ_FOREACH (exchange, &engine.running, link)
         exchange->easy = NULL;
     for (size_t i = 0; i < engine.socket_count; i++)
         close(engine.sockets[i]);
@@ -830,7 +832,8 @@ static void init(void)
     gr_port_cond_init(&engine.parked);
     gr_port_pin();
     /* Where the host has initialised libcurl before, its allocator stays; that cannot be told from here. */
-    curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, zeroing_free, zeroing_realloc, strdup, calloc);
+    curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, zeroing_free, zeroing_realloc, strdup,
+                         calloc);
     pthread_atfork(before_fork, in_parent, in_child);
     atexit(at_exit);
 }

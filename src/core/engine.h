@@ -27,7 +27,7 @@ enum gr_class { GR_CLASS_TOKEN, GR_CLASS_API, GR_CLASS_COUNT };
 /* One submitter's queue. The lanes of a class take turns, so that one that submits a thousand requests
  * does not keep the others waiting for all of them. Zero-initialise with gr_lane_init. */
 struct gr_lane {
-    enum gr_class class;
+    unsigned class; /* enum gr_class */
     bool queued;
     TAILQ_HEAD(, gr_exchange) exchanges;
     TAILQ_ENTRY(gr_lane) link;

@@ -279,8 +279,7 @@ static void set_what(struct gr_exchange *exchange, CURL *easy)
  * answer was lost may have been carried out, so all but GET and HEAD take a fresh connection. */
 static void set_connection(struct gr_exchange *exchange, CURL *easy, bool https)
 {
-    bool idempotent =
-        strcmp(exchange->method, "GET") == 0 || strcmp(exchange->method, "HEAD") == 0;
+    bool idempotent = strcmp(exchange->method, "GET") == 0 || strcmp(exchange->method, "HEAD") == 0;
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, idempotent ? 0L : 1L);
     /* Without TLS, libcurl learns from the first answer only that the server cannot multiplex: all other
      * requests to that host would wait for it. */
@@ -365,7 +364,8 @@ static void set_failure(struct gr_exchange *exchange, CURLcode code)
                  curl_easy_strerror(code));
 }
 
-static bool field_text(const struct gr_exchange *exchange, const char *name, char *text, size_t size)
+static bool field_text(const struct gr_exchange *exchange, const char *name, char *text,
+                       size_t size)
 {
     size_t len;
     const char *value = gr_exchange_field(exchange, name, &len);

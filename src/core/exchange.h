@@ -18,18 +18,18 @@ struct gr_lane;
 
 /* What to send. Borrowed: gr_exchange_new copies it all. */
 struct gr_request {
-    const char *method;         /* "GET", "POST", ... */
+    const char *method; /* "GET", "POST", ... */
     const char *url;
     const char *const *headers; /* "Name: value" */
     size_t header_count;
-    const char *body;           /* NULL: none */
+    const char *body; /* NULL: none */
     size_t body_len;
-    double timeout;             /* seconds for all of it, queueing included; > 0 */
-    double connect_timeout;     /* seconds; > 0 */
-    const char *ca_file;        /* NULL: the system's */
-    const char *proxy;          /* NULL: none; the environment is never asked */
-    const char *user_agent;     /* NULL: groove's own */
-    size_t max_body;            /* bytes, after decompression */
+    double timeout;         /* seconds for all of it, queueing included; > 0 */
+    double connect_timeout; /* seconds; > 0 */
+    const char *ca_file;    /* NULL: the system's */
+    const char *proxy;      /* NULL: none; the environment is never asked */
+    const char *user_agent; /* NULL: groove's own */
+    size_t max_body;        /* bytes, after decompression */
     bool allow_http;
 };
 
@@ -47,14 +47,15 @@ struct gr_exchange {
     double timeout, connect_timeout;
     size_t max_body;
     bool allow_http;
-    bool one_shot; /* its connection is closed after it: libcurl keeps credentials with a connection */
+    bool
+        one_shot; /* its connection is closed after it: libcurl keeps credentials with a connection */
 
     /* the answer; valid once finished */
     struct gr_error error; /* kind GR_OK: there is an answer */
     int status;
     struct gr_buffer answer;
-    struct gr_buffer fields;   /* "name: value\n"..., names in lower case */
-    double retry_after;        /* seconds; < 0: no such header */
+    struct gr_buffer fields; /* "name: value\n"..., names in lower case */
+    double retry_after;      /* seconds; < 0: no such header */
 
     /* Called without a lock by the driving thread right before the request is sent, to fill in what must
      * be as fresh as can be. false: *error is set and nothing is sent. May be NULL. */
@@ -65,11 +66,11 @@ struct gr_exchange {
 
     /* the engine's */
     struct gr_lane *lane; /* while queued */
-    int class;
+    unsigned class;
     CURL *easy;
     enum { GR_EXCHANGE_IDLE, GR_EXCHANGE_QUEUED, GR_EXCHANGE_RUNNING } state;
-    bool ending;   /* to be taken out of libcurl: its time is up, or nobody wants it any more */
-    bool orphaned; /* gr_engine_abort: free it, do not call finished */
+    bool ending;    /* to be taken out of libcurl: its time is up, or nobody wants it any more */
+    bool orphaned;  /* gr_engine_abort: free it, do not call finished */
     bool cancelled; /* gr_engine_cancel: whatever came of it, it ends as cancelled */
     struct gr_timer deadline;
     TAILQ_ENTRY(gr_exchange) link;

@@ -73,7 +73,8 @@ void gr_mailbox_release(struct gr_mailbox *box)
     struct gr_op *op;
     gr_engine_lock();
     while ((op = TAILQ_FIRST(&box->finished))) {
-        take_from_box(op);
+        take_from_box(
+            op); /* NOLINT(clang-analyzer-unix.Malloc): it has left the list when it is freed */
         op_unref(op);
     }
     box->abandoned = true;
@@ -268,7 +269,7 @@ struct gr_op *gr_op_sleep(struct gr_mailbox *box, double seconds)
         gr_op_finish(op, &error);
     }
     gr_engine_unlock();
-    return op;
+    return op; /* NOLINT(clang-analyzer-unix.Malloc): its second reference is the caller's */
 }
 
 /* ---- requests ---- */
@@ -289,7 +290,8 @@ static void forget_exchange(struct gr_op *op)
 static struct gr_op *submit(struct gr_mailbox *box, struct gr_exchange *exchange)
 {
     struct gr_error error;
-    struct gr_op *op = gr_op_new(box, INFINITY, forget_exchange); /* the exchange has the deadline */
+    struct gr_op *op =
+        gr_op_new(box, INFINITY, forget_exchange); /* the exchange has the deadline */
     if (!op)
         return NULL;
     op->exchange = exchange;
@@ -299,7 +301,7 @@ static struct gr_op *submit(struct gr_mailbox *box, struct gr_exchange *exchange
         gr_op_no_resources(&error);
         gr_op_finish(op, &error);
     }
-    return op;
+    return op; /* NOLINT(clang-analyzer-unix.Malloc): its second reference is the caller's */
 }
 
 struct gr_op *gr_op_request(struct gr_mailbox *box, const struct gr_request *request)
@@ -401,7 +403,7 @@ void gr_op_stopped(void)
 void gr_op_forked(void)
 {
     struct gr_mailbox *box;
-    TAILQ_FOREACH(box, &boxes, link) {
+    TAILQ_FOREACH (box, &boxes, link) {
         gr_port_cond_init(&box->changed);
         if (box->fd < 0)
             continue;

@@ -34,8 +34,8 @@ struct gr_op {
     double timeout;
     struct gr_timer deadline;
     void (*forget)(struct gr_op *op); /* takes it out of what it waits for */
-    TAILQ_ENTRY(gr_op) waiting;   /* among the waiters of a source */
-    TAILQ_ENTRY(gr_op) link;      /* among the pending ops, then among the mailbox's finished ones */
+    TAILQ_ENTRY(gr_op) waiting;       /* among the waiters of a source */
+    TAILQ_ENTRY(gr_op) link; /* among the pending ops, then among the mailbox's finished ones */
 };
 
 /* What happened to a source; see source.h. */
@@ -49,10 +49,10 @@ enum gr_event_type {
 
 struct gr_event {
     enum gr_event_type type;
-    double time;          /* Unix time, seconds */
-    uint64_t handle;      /* gr_handle_id of the handle it was for */
-    double expires_in;    /* seconds; < 0: none */
-    unsigned dropped;     /* events lost before this one, because nobody fetched them */
+    double time;       /* Unix time, seconds */
+    uint64_t handle;   /* gr_handle_id of the handle it was for */
+    double expires_in; /* seconds; < 0: none */
+    unsigned dropped;  /* events lost before this one, because nobody fetched them */
     struct gr_error error;
 };
 

@@ -53,8 +53,8 @@ void gr_port_timer_set(int fd, double at)
 {
     double wait = fmax(at - gr_now(), 1e-6); /* zero would disarm it */
     wait = fmin(wait, 1e9);
-    struct itimerspec spec = {.it_value = {.tv_sec = (time_t)wait,
-                                           .tv_nsec = (long)((wait - floor(wait)) * 1e9)}};
+    struct itimerspec spec = {
+        .it_value = {.tv_sec = (time_t)wait, .tv_nsec = (long)((wait - floor(wait)) * 1e9)}};
     if (spec.it_value.tv_sec == 0 && spec.it_value.tv_nsec == 0)
         spec.it_value.tv_nsec = 1;
     timerfd_settime(fd, 0, &spec, NULL);

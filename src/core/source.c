@@ -31,7 +31,8 @@ struct gr_source {
     struct gr_secret *secret; /* what is sent; of a file: the last that could be read */
     struct stat stamp;        /* of that file */
     double looked;            /* when the file was last looked at */
-    struct gr_secret *token;  /* the last one, also when it is not usable: to tell a new one from it */
+    struct gr_secret
+        *token; /* the last one, also when it is not usable: to tell a new one from it */
     struct gr_hot *hot;
     uint64_t generation;
     enum gr_origin origin;
@@ -101,7 +102,8 @@ static void delist(struct gr_source *source)
     if (at == node && !source->next_same)
         tdelete(source, &registry, by_identity);
     else
-        *at = source->next_same; /* in the tree the next one takes its place: the order is the same */
+        *at =
+            source->next_same; /* in the tree the next one takes its place: the order is the same */
     TAILQ_REMOVE(&sources, source, link);
 }
 
@@ -158,7 +160,7 @@ static void post(struct gr_source *source, enum gr_event_type type, const struct
 {
     struct gr_event event = {.type = type, .expires_in = expires};
     struct gr_handle *handle;
-    TAILQ_FOREACH(handle, &source->handles, link) {
+    TAILQ_FOREACH (handle, &source->handles, link) {
         if (!handle->events)
             continue;
         event.time = gr_unix_time();
@@ -234,7 +236,7 @@ static void answer_all(struct gr_source *source, const struct gr_secret *token,
 static bool renewing(const struct gr_source *source)
 {
     struct gr_handle *handle;
-    TAILQ_FOREACH(handle, &source->handles, link)
+    TAILQ_FOREACH (handle, &source->handles, link)
         if (handle->renew)
             return true;
     return false;
@@ -281,7 +283,7 @@ static void refresh_secret(struct gr_source *source, struct gr_error *error)
 static bool prepare(struct gr_exchange *exchange)
 {
     struct gr_source *source = exchange->owner;
-    struct gr_error error;
+    struct gr_error error = {0};
     if (source->config.secret_file)
         refresh_secret(source, &error);
     gr_engine_lock();
@@ -302,8 +304,7 @@ static void fail(struct gr_source *source, const struct gr_error *why, double no
 static void start_attempt(struct gr_source *source, double now)
 {
     struct gr_error error;
-    double limit =
-        gr_schedule_attempt_timeout(&source->plan, now, source->config.timeout);
+    double limit = gr_schedule_attempt_timeout(&source->plan, now, source->config.timeout);
     struct gr_exchange *exchange = gr_config_exchange(&source->config, limit);
     source->asked = false;
     if (exchange) {
@@ -360,8 +361,8 @@ static void take_token(struct gr_source *source, struct gr_answer *answer, doubl
     bool same = gr_secret_equal(source->token, answer->token);
     bool troubled = source->last_error != NULL;
     enum gr_verdict verdict =
-        gr_schedule_token(&source->plan, now, source->sent, answer->expires_in,
-                          answer->refresh_in, same, gr_port_random());
+        gr_schedule_token(&source->plan, now, source->sent, answer->expires_in, answer->refresh_in,
+                          same, gr_port_random());
     if (verdict == GR_EPHEMERAL) {
         forget_error(source);
         answer_all(source, answer->token, NULL);
@@ -401,7 +402,8 @@ static void on_attempt_finished(struct gr_exchange *exchange)
     if (source->forgotten) {
         source_free(source);
     } else {
-        if (exchange->error.kind == GR_E_CANCELLED) /* a fork or a shutdown: not the service's fault */
+        if (exchange->error.kind ==
+            GR_E_CANCELLED) /* a fork or a shutdown: not the service's fault */
             gr_schedule_expedite(&source->plan, now);
         else if (exchange->error.kind != GR_OK)
             fail(source, &exchange->error, now);
@@ -751,8 +753,7 @@ void gr_source_info(struct gr_handle *handle, struct gr_info *info)
     info->origin = source->origin;
     info->generation = source->generation;
     info->expires_in = info->usable ? expires_in(source, now) : NAN;
-    info->refresh_in =
-        source->plan.next < INFINITY ? fmax(source->plan.next - now, 0) : NAN;
+    info->refresh_in = source->plan.next < INFINITY ? fmax(source->plan.next - now, 0) : NAN;
     info->counts = source->counts;
     if (source->last_error)
         info->last_error = *source->last_error;
@@ -764,7 +765,7 @@ void gr_source_info(struct gr_handle *handle, struct gr_info *info)
 static void take_words_back(void)
 {
     struct gr_source *source;
-    TAILQ_FOREACH(source, &sources, link)
+    TAILQ_FOREACH (source, &sources, link)
         gr_hot_write(source->hot, 0);
 }
 
@@ -779,7 +780,7 @@ static void forked(void)
     struct gr_source *source;
     take_words_back();
     gr_op_forked();
-    TAILQ_FOREACH(source, &sources, link)
+    TAILQ_FOREACH (source, &sources, link)
         if (source->token)
             source->origin = GR_ORIGIN_INHERITED;
 }

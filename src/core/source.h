@@ -24,7 +24,13 @@ enum gr_origin {
     GR_ORIGIN_INHERITED /* from the parent of a fork */
 };
 
-enum gr_state { GR_STATE_EMPTY, GR_STATE_READY, GR_STATE_RENEWING, GR_STATE_FAILING, GR_STATE_REFUSED };
+enum gr_state {
+    GR_STATE_EMPTY,
+    GR_STATE_READY,
+    GR_STATE_RENEWING,
+    GR_STATE_FAILING,
+    GR_STATE_REFUSED
+};
 
 struct gr_counts {
     uint64_t requests;      /* token requests sent */
@@ -39,8 +45,8 @@ struct gr_counts {
 struct gr_info {
     enum gr_state state;
     enum gr_origin origin;
-    double expires_in;  /* seconds until expiry; NAN: no token */
-    double refresh_in;  /* seconds until the next attempt; NAN: none planned */
+    double expires_in; /* seconds until expiry; NAN: no token */
+    double refresh_in; /* seconds until the next attempt; NAN: none planned */
     uint64_t generation;
     bool usable;
     struct gr_error last_error; /* kind GR_OK: none */

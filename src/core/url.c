@@ -1,10 +1,10 @@
 #include "url.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <arpa/inet.h>
 
 static char *part(CURLU *handle, CURLUPart what, unsigned flags)
 {

@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -222,6 +224,8 @@ static void start_connection(struct server *server, int fd)
     struct connection *c = calloc(1, sizeof *c);
     pthread_attr_t attr;
     pthread_t thread;
+    const int now = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &now, sizeof now);
     c->server = server;
     c->fd = fd;
     c->text = malloc(REQUEST_MAX + 1);
