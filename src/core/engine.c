@@ -54,6 +54,7 @@ static struct {
 
     /* the driver's own, under the libcurl lock */
     CURLM *multi;
+    bool guarded; /* there was TLS, or a name to resolve */
     struct exchange_list running;
     CURL *spare[SPARE_HANDLES];
     unsigned spares;
@@ -72,6 +73,8 @@ static struct gr_engine_hooks hooks;
 /* This thread is in exit() and has the libcurl lock for good: it may not do I/O any more, and what the
  * host's other exit handlers call must not wait for that lock. */
 static _Thread_local bool exiting;
+
+static _Thread_local bool own_thread; /* this is the engine's */
 
 void gr_engine_lock(void)
 {
@@ -318,6 +321,7 @@ static bool add_handle(struct gr_exchange *exchange)
     exchange->easy = easy;
     if (!gr_exchange_open(exchange, easy))
         return false;
+    engine.guarded = engine.guarded || !exchange->plain;
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
     if (curl_multi_add_handle(engine.multi, easy) == CURLM_OK)
@@ -415,6 +419,23 @@ static void collect(struct exchange_list *done)
     }
 }
 
+/* Where libcurl may write to a closed TLS connection or start a thread that resolves a name, a caller's
+ * thread blocks its signals: SIGPIPE is not the host's to see, and the new thread inherits the mask.
+ * Plain connections are written to without SIGPIPE. The engine's own thread has them blocked anyway. */
+static void transfer(struct exchange_list *gone, struct exchange_list *done)
+{
+    struct gr_signals saved;
+    int running;
+    bool guard = engine.guarded && !own_thread;
+    if (guard)
+        gr_port_signals_block(&saved);
+    remove_all(gone, done);
+    curl_multi_perform(engine.multi, &running);
+    collect(done);
+    if (guard)
+        gr_port_signals_restore(&saved);
+}
+
 /* State lock. */
 static void finish_all(struct exchange_list *done)
 {
@@ -442,7 +463,6 @@ static bool work(void)
     struct exchange_list fresh = TAILQ_HEAD_INITIALIZER(fresh);
     struct exchange_list gone = TAILQ_HEAD_INITIALIZER(gone);
     struct exchange_list done = TAILQ_HEAD_INITIALIZER(done);
-    int running;
 
     gr_engine_lock();
     gr_timers_run(&engine.timers, gr_now());
@@ -452,10 +472,8 @@ static bool work(void)
 
     if (!engine.multi)
         engine.multi = multi_new();
-    remove_all(&gone, &done);
     start_all(&fresh, &done);
-    curl_multi_perform(engine.multi, &running);
-    collect(&done);
+    transfer(&gone, &done);
 
     gr_engine_lock();
     finish_all(&done);
@@ -500,11 +518,14 @@ static void step(double seconds)
 
 static void clean_up(void)
 {
+    struct gr_signals saved;
     pthread_mutex_lock(&engine.curl_lock);
+    gr_port_signals_block(&saved);
     while (engine.spares)
         curl_easy_cleanup(engine.spare[--engine.spares]);
     curl_multi_cleanup(engine.multi);
     engine.multi = NULL;
+    gr_port_signals_restore(&saved);
     pthread_mutex_unlock(&engine.curl_lock);
 }
 
@@ -532,6 +553,7 @@ static void park(double now)
 static void *run(void *arg)
 {
     (void)arg;
+    own_thread = true;
     gr_engine_lock();
     while (!engine.stopping) {
         double now = gr_now();
@@ -590,13 +612,10 @@ static void leave_role(void)
 
 static void drive_until(const bool *done, double until)
 {
-    struct gr_sigpipe sigpipe;
-    gr_port_sigpipe_block(&sigpipe);
     engine.caller = true;
     while (!*done && !engine.stopping && gr_now() < until)
         drive(until - gr_now());
     engine.caller = false;
-    gr_port_sigpipe_restore(&sigpipe);
     pthread_cond_broadcast(&engine.role);
 }
 
@@ -637,10 +656,7 @@ void gr_engine_pump(void)
     if (!engine.threaded && !engine.ready && engine.timers.count)
         gr_engine_start(); /* after a fork, with calls still to be answered */
     if (!engine.threaded && !engine.driving && !engine.stopping && !exiting && engine.ready) {
-        struct gr_sigpipe sigpipe;
-        gr_port_sigpipe_block(&sigpipe);
         drive(0);
-        gr_port_sigpipe_restore(&sigpipe);
         pthread_cond_broadcast(&engine.role);
     }
     gr_engine_unlock();

@@ -312,6 +312,7 @@ bool gr_exchange_open(struct gr_exchange *exchange, CURL *easy)
         set_connection(exchange, easy, strcmp(url.scheme, "https") == 0);
         set_callbacks(exchange, easy);
         exchange->easy = easy;
+        exchange->plain = url.loopback && strcmp(url.scheme, "http") == 0;
     }
     gr_url_clear(&url);
     return wrong ? refuse(exchange, wrong) : true;

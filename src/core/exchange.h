@@ -65,6 +65,7 @@ struct gr_exchange {
     void *owner;
 
     /* the engine's */
+    bool plain;           /* http to an address that needs no resolving */
     struct gr_lane *lane; /* while queued */
     unsigned class;
     CURL *easy;

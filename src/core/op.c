@@ -73,8 +73,8 @@ void gr_mailbox_release(struct gr_mailbox *box)
     struct gr_op *op;
     gr_engine_lock();
     while ((op = TAILQ_FIRST(&box->finished))) {
-        take_from_box(
-            op); /* NOLINT(clang-analyzer-unix.Malloc): it has left the list when it is freed */
+        /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): it has left the list when it is freed */
+        take_from_box(op);
         op_unref(op);
     }
     box->abandoned = true;

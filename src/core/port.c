@@ -90,32 +90,29 @@ void gr_port_pin(void)
         (void)dlopen(info.dli_fname, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 }
 
-static void sigpipe_set(sigset_t *set)
+/* A SIGPIPE can only be pending already where it was blocked already. */
+void gr_port_signals_block(struct gr_signals *saved)
 {
-    sigemptyset(set);
-    sigaddset(set, SIGPIPE);
+    sigset_t all, pending;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &saved->mask);
+    saved->pending = false;
+    if (sigismember(&saved->mask, SIGPIPE)) {
+        sigpending(&pending);
+        saved->pending = sigismember(&pending, SIGPIPE);
+    }
 }
 
-void gr_port_sigpipe_block(struct gr_sigpipe *state)
-{
-    sigset_t pipe, before;
-    sigpending(&before);
-    state->was_pending = sigismember(&before, SIGPIPE);
-    sigpipe_set(&pipe);
-    pthread_sigmask(SIG_BLOCK, &pipe, &before);
-    state->was_blocked = sigismember(&before, SIGPIPE);
-}
-
-void gr_port_sigpipe_restore(const struct gr_sigpipe *state)
+void gr_port_signals_restore(const struct gr_signals *saved)
 {
     sigset_t pipe;
     struct timespec now = {0, 0};
-    sigpipe_set(&pipe);
-    if (!state->was_pending)
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    if (!saved->pending)
         while (sigtimedwait(&pipe, NULL, &now) == -1 && errno == EINTR)
             continue;
-    if (!state->was_blocked)
-        pthread_sigmask(SIG_UNBLOCK, &pipe, NULL);
+    pthread_sigmask(SIG_SETMASK, &saved->mask, NULL);
 }
 
 void gr_port_cond_init(pthread_cond_t *cond)

@@ -3,6 +3,7 @@
 #define GROOVE_PORT_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 
 /* A descriptor that becomes readable when raised, until cleared. -1: no descriptors left. */
@@ -28,13 +29,14 @@ bool gr_port_thread(void *(*run)(void *), void *arg);
  * or a fork or exit handler of ours may still have to run. */
 void gr_port_pin(void);
 
-/* Blocks SIGPIPE in this thread; restore gives back the mask, and swallows a SIGPIPE that came between. */
-struct gr_sigpipe {
-    bool was_pending;
-    bool was_blocked;
+/* Blocks all signals in this thread; restore gives back the mask, and swallows a SIGPIPE that came
+ * between. */
+struct gr_signals {
+    sigset_t mask;
+    bool pending; /* a SIGPIPE of somebody else's was, before */
 };
-void gr_port_sigpipe_block(struct gr_sigpipe *state);
-void gr_port_sigpipe_restore(const struct gr_sigpipe *state);
+void gr_port_signals_block(struct gr_signals *saved);
+void gr_port_signals_restore(const struct gr_signals *saved);
 
 /* Initialises a condition whose timed waits go by gr_port_cond_wait. */
 void gr_port_cond_init(pthread_cond_t *cond);

@@ -12,25 +12,15 @@
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
 /* Sanitizers take time: what is repeated only to meet a race is repeated less. */
-#if defined(__SANITIZE_THREAD__)
-#define THREAD_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define THREAD_SANITIZED 1
-#endif
-#endif
-#ifndef THREAD_SANITIZED
-#define THREAD_SANITIZED 0
-#endif
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define SANITIZED 1
 #endif
 #endif
 #ifndef SANITIZED
-#define SANITIZED THREAD_SANITIZED
+#define SANITIZED 0
 #endif
 
 /* Seconds that stand for "for ever": a test that has to wait that long has failed. */
