@@ -149,7 +149,7 @@ lint: deps deps-lint
 	@+MAKE='$(MAKE)' LUA='$(LUA)' tools/lint.sh
 
 format: deps-lint
-	clang-format -i $(wildcard src/*/*.c src/*/*.h tests/*.c tests/*.h bench/*.c)
+	clang-format -i $(wildcard src/*/*.c src/*/*.h tests/*.c tests/support/*.c tests/support/*.h bench/*.c)
 
 # --- install -----------------------------------------------------------------------------------------
 

@@ -5,9 +5,9 @@ make=${MAKE:-make}
 lua=${LUA:-5.4}
 shopt -s nullglob
 sources=(src/core/*.c src/binding/*.c)
-tests=(tests/*.c)
+tests=(tests/*.c tests/support/*.c)
 others=(bench/*.c tools/*.c)
-headers=(src/*/*.h tests/*.h bench/*.h)
+headers=(src/*/*.h tests/support/*.h bench/*.h)
 flags=(-std=c11 -D_GNU_SOURCE -Isrc/core $(pkg-config --cflags libcurl jansson "lua$lua"))
 failed=
 

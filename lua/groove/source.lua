@@ -111,15 +111,21 @@ function M.check(where, options)
 end
 
 -- What a request of `fetch` takes over from the source's options.
+local TAKEN_OVER = {
+    "timeout", "connect_timeout", "ca_file", "proxy", "user_agent", "allow_http",
+}
+local NOTHING = {}
+
+-- One table for the many sources that have none of these.
 local function request_options(options)
-    return {
-        timeout = options.timeout,
-        connect_timeout = options.connect_timeout,
-        ca_file = options.ca_file,
-        proxy = options.proxy,
-        user_agent = options.user_agent,
-        allow_http = options.allow_http,
-    }
+    local taken
+    for _, name in ipairs(TAKEN_OVER) do
+        if options[name] ~= nil then
+            taken = taken or {}
+            taken[name] = options[name]
+        end
+    end
+    return taken or NOTHING
 end
 
 --- Opens a source with checked options.

@@ -74,8 +74,6 @@ static struct gr_engine_hooks hooks;
  * host's other exit handlers call must not wait for that lock. */
 static _Thread_local bool exiting;
 
-static _Thread_local bool own_thread; /* this is the engine's */
-
 void gr_engine_lock(void)
 {
     pthread_mutex_lock(&engine.lock);
@@ -422,11 +420,11 @@ static void collect(struct exchange_list *done)
 /* Where libcurl may write to a closed TLS connection or start a thread that resolves a name, a caller's
  * thread blocks its signals: SIGPIPE is not the host's to see, and the new thread inherits the mask.
  * Plain connections are written to without SIGPIPE. The engine's own thread has them blocked anyway. */
-static void transfer(struct exchange_list *gone, struct exchange_list *done)
+static void transfer(struct exchange_list *gone, struct exchange_list *done, bool by_caller)
 {
     struct gr_signals saved;
     int running;
-    bool guard = engine.guarded && !own_thread;
+    bool guard = engine.guarded && by_caller;
     if (guard)
         gr_port_signals_block(&saved);
     remove_all(gone, done);
@@ -458,7 +456,7 @@ static bool can_start(void)
 
 /* Everything that can be done without waiting. Returns whether it is time to wait: not before whoever
  * drives has looked whether what ended is what it waits for. */
-static bool work(void)
+static bool work(bool by_caller)
 {
     struct exchange_list fresh = TAILQ_HEAD_INITIALIZER(fresh);
     struct exchange_list gone = TAILQ_HEAD_INITIALIZER(gone);
@@ -473,7 +471,7 @@ static bool work(void)
     if (!engine.multi)
         engine.multi = multi_new();
     start_all(&fresh, &done);
-    transfer(&gone, &done);
+    transfer(&gone, &done, by_caller);
 
     gr_engine_lock();
     finish_all(&done);
@@ -505,10 +503,10 @@ static void doze(double seconds)
 }
 
 /* The body of the engine's loop: works, then waits for more, at most for `seconds`. */
-static void step(double seconds)
+static void step(double seconds, bool by_caller)
 {
     pthread_mutex_lock(&engine.curl_lock);
-    bool idle = work();
+    bool idle = work(by_caller);
     pthread_mutex_unlock(&engine.curl_lock);
     if (idle && engine.multi)
         doze(seconds);
@@ -516,26 +514,13 @@ static void step(double seconds)
 
 /* ---- who drives ---- */
 
-static void clean_up(void)
-{
-    struct gr_signals saved;
-    pthread_mutex_lock(&engine.curl_lock);
-    gr_port_signals_block(&saved);
-    while (engine.spares)
-        curl_easy_cleanup(engine.spare[--engine.spares]);
-    curl_multi_cleanup(engine.multi);
-    engine.multi = NULL;
-    gr_port_signals_restore(&saved);
-    pthread_mutex_unlock(&engine.curl_lock);
-}
-
 /* The role is only ever taken and left under the state lock. */
-static void drive(double seconds)
+static void drive(double seconds, bool by_caller)
 {
     engine.driving = true;
     engine.ended = false;
     gr_engine_unlock();
-    step(seconds);
+    step(seconds, by_caller);
     gr_engine_lock();
     engine.driving = false;
 }
@@ -553,7 +538,6 @@ static void park(double now)
 static void *run(void *arg)
 {
     (void)arg;
-    own_thread = true;
     gr_engine_lock();
     while (!engine.stopping) {
         double now = gr_now();
@@ -562,7 +546,7 @@ static void *run(void *arg)
             park(now);
             continue;
         }
-        drive(INFINITY);
+        drive(INFINITY, false);
         if (engine.takers)
             pthread_cond_broadcast(&engine.role);
     }
@@ -614,7 +598,7 @@ static void drive_until(const bool *done, double until)
 {
     engine.caller = true;
     while (!*done && !engine.stopping && gr_now() < until)
-        drive(until - gr_now());
+        drive(until - gr_now(), true);
     engine.caller = false;
     pthread_cond_broadcast(&engine.role);
 }
@@ -656,7 +640,7 @@ void gr_engine_pump(void)
     if (!engine.threaded && !engine.ready && engine.timers.count)
         gr_engine_start(); /* after a fork, with calls still to be answered */
     if (!engine.threaded && !engine.driving && !engine.stopping && !exiting && engine.ready) {
-        drive(0);
+        drive(0, true);
         pthread_cond_broadcast(&engine.role);
     }
     gr_engine_unlock();
@@ -690,14 +674,22 @@ static void cancel_all(const char *code, const char *message)
     cancel_list(&all, code, message);
 }
 
-static void detach_handles(void)
+/* Nobody drives. Closing a TLS connection writes to it. */
+static void clean_up(void)
 {
     struct gr_exchange *exchange;
+    struct gr_signals saved;
     pthread_mutex_lock(&engine.curl_lock);
+    gr_port_signals_block(&saved);
     TAILQ_FOREACH (exchange, &engine.running, link) {
         curl_multi_remove_handle(engine.multi, exchange->easy);
         drop_handle(exchange);
     }
+    while (engine.spares)
+        curl_easy_cleanup(engine.spare[--engine.spares]);
+    curl_multi_cleanup(engine.multi);
+    engine.multi = NULL;
+    gr_port_signals_restore(&saved);
     pthread_mutex_unlock(&engine.curl_lock);
 }
 
@@ -734,7 +726,6 @@ bool gr_engine_shutdown(double seconds)
     bool stopped = stop();
     if (stopped) {
         gr_engine_unlock();
-        detach_handles();
         clean_up();
         gr_engine_lock();
         cancel_all("shutdown", "the engine was shut down");

@@ -281,9 +281,9 @@ static void set_connection(struct gr_exchange *exchange, CURL *easy, bool https)
 {
     bool idempotent = strcmp(exchange->method, "GET") == 0 || strcmp(exchange->method, "HEAD") == 0;
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, idempotent ? 0L : 1L);
+    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, exchange->one_shot ? 1L : 0L);
     /* Without TLS, libcurl learns from the first answer only that the server cannot multiplex: all other
      * requests to that host would wait for it. */
-    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, exchange->one_shot ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_PIPEWAIT, idempotent && https ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      (long)(fmin(exchange->connect_timeout, 1e6) * 1000) + 1);

@@ -13,10 +13,10 @@ extern struct gr_mailbox *box;
 extern struct gr_handle *handle;
 
 /* A row of a table of tests: run with the engine's thread, and without. */
-#define BOTH(name)                                                                                 \
-    {#name, name, begin_threaded, end, NULL},                                                      \
-    {                                                                                              \
-        #name " (no thread)", name, begin_threadless, end, NULL                                    \
+#define BOTH(name)                                              \
+    {#name, name, begin_threaded, end, NULL},                   \
+    {                                                           \
+#name " (no thread)", name, begin_threadless, end, NULL \
     }
 
 int begin_threaded(void **state);
@@ -26,14 +26,14 @@ int end(void **state); /* fails where a secret has been left behind */
 #define TOKEN(lifetime) "{\"access_token\":\"token-@\",\"expires_in\":" #lifetime "}"
 
 /* Waits for it, doing the I/O where there is no thread. */
-#define EVENTUALLY(condition)                                                                      \
-    do {                                                                                           \
-        double until_ = gr_now() + LONG;                                                           \
-        while (!(condition)) {                                                                     \
-            gr_engine_pump();                                                                      \
-            pause_for(0.0005);                                                                     \
-            assert_true(gr_now() < until_);                                                        \
-        }                                                                                          \
+#define EVENTUALLY(condition)               \
+    do {                                    \
+        double until_ = gr_now() + LONG;    \
+        while (!(condition)) {              \
+            gr_engine_pump();               \
+            pause_for(0.0005);              \
+            assert_true(gr_now() < until_); \
+        }                                   \
     } while (0)
 
 /* A moment for what must not happen. */

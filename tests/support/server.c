@@ -72,8 +72,8 @@ static bool read_request(struct connection *c)
     c->len -= c->used;
     c->text[c->len] = '\0';
     while (!(c->used = request_len(c->text, c->len))) {
-        ssize_t got = c->len < REQUEST_MAX ? recv(c->fd, c->text + c->len, REQUEST_MAX - c->len, 0)
-                                           : 0;
+        ssize_t got =
+            c->len < REQUEST_MAX ? recv(c->fd, c->text + c->len, REQUEST_MAX - c->len, 0) : 0;
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
@@ -137,9 +137,9 @@ static bool send_head(int fd, const struct reply *reply, size_t len)
     if (!reply->endless)
         snprintf(length, sizeof length, "Content-Length: %zu\r\n",
                  len + (reply->cut == CUT_BODY ? 10 : 0));
-    int size = snprintf(head, sizeof head, "HTTP/1.1 %d Whatever\r\n%s%s\r\n",
-                        reply->status ? reply->status : 200, length,
-                        reply->headers ? reply->headers : "");
+    int size =
+        snprintf(head, sizeof head, "HTTP/1.1 %d Whatever\r\n%s%s\r\n",
+                 reply->status ? reply->status : 200, length, reply->headers ? reply->headers : "");
     return send_all(fd, head, (size_t)size);
 }
 
@@ -256,8 +256,7 @@ static void *run_acceptor(void *arg)
 struct server *server_new(void)
 {
     struct server *server = calloc(1, sizeof *server);
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof address;
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->changed, NULL);
@@ -284,7 +283,7 @@ void server_free(struct server *server)
     pthread_mutex_lock(&server->lock);
     server->closing = true;
     pthread_cond_broadcast(&server->changed);
-    LIST_FOREACH(c, &server->connections, link)
+    LIST_FOREACH (c, &server->connections, link)
         shutdown(c->fd, SHUT_RDWR);
     while (server->threads)
         pthread_cond_wait(&server->changed, &server->lock);
