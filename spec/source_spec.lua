@@ -84,9 +84,9 @@ describe("a token source", function()
         local made = nowhere()
         assert.equal("source:token: unknown option 'force'",
             (api.raised(made.token, made, { force = true })))
-        assert.equal("source:token: timeout must be a positive number of seconds, got number",
+        assert.equal("source:token: timeout must be a number of seconds, not negative, got number",
             (api.raised(made.token, made, { timeout = -1 })))
-        assert.equal("source:wait_ready: seconds must be a positive number of seconds, got string",
+        assert.matches("^source:wait_ready: seconds must be a number of seconds",
             (api.raised(made.wait_ready, made, "1")))
         assert.equal("source:refresh: not a source; call it with a colon",
             (api.raised(made.refresh)))
@@ -144,6 +144,15 @@ describe("a source of the sandbox", function()
         local url = sandbox.api_url .. "/1/content/music/search?q=a"
         answer = assert(fetcher.async:fetch(url):wait())
         assert.equal(200, answer.status)
+    end)
+
+    it("sends a header without a value, and hands over a decoded body as such", function()
+        local answer = assert(fetcher:fetch("/1/content/music/search?q=love",
+            { headers = { ["X-Empty"] = "", ["Accept-Encoding"] = "gzip" } }))
+        assert.equal('{"', answer.body:sub(1, 2))
+        assert.is_nil(answer.headers["content-encoding"])
+        local log = sandbox:log()
+        assert.equal("", log[#log].headers["x-empty"])
     end)
 
     it("goes nowhere else", function()

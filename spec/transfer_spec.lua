@@ -61,11 +61,37 @@ describe("a transfer", function()
         assert.equal(1, #seen)
     end)
 
-    it("gives up after four repeats", function()
-        local client, seen = api.client({ busy(503) })
+    it("repeats as long as the deadline admits, and not in a loop", function()
+        local client, seen = api.client({ busy(503) }, { timeout = 0.5 })
         local _, err = client:search("x")
         assert.equal(503, err.status)
-        assert.equal(5, #seen)
+        assert.is_true(#seen >= 2 and #seen <= 30, #seen .. " requests")
+    end)
+
+    it("does not repeat for a name that does not resolve", function()
+        local err = { kind = "transport", code = "resolve_failed", retryable = true }
+        local client, seen = api.client({ { false, err }, "{}" })
+        assert.equal("resolve_failed", select(2, client:search("x")).code)
+        assert.equal(1, #seen)
+    end)
+
+    it("makes what a transport raises an error, in both forms", function()
+        local function broken() error("broken\ntransport", 0) end
+        local client, seen = api.client({ broken })
+        for _, err in ipairs({ select(2, client:search("x")),
+            select(2, client.async:search("x"):result()) }) do
+            assert.equal("transport", err.kind)
+            assert.equal("raised", err.code)
+            assert.equal("broken transport", err.message)
+        end
+        assert.equal(2, #seen)
+    end)
+
+    it("makes a foreign error one of its own", function()
+        local client = api.client({ { false, { kind = "weird", message = "a\nb", status = "7" } } })
+        local _, err = client:send({ method = "POST", path = "/1/x" })
+        assert.equal("transport", err.kind)
+        assert.equal("transport (HTTP 7): a b", tostring(err))
     end)
 
     it("does not repeat a POST after anything but 401", function()

@@ -195,7 +195,7 @@ static void form_is_encoded(void **state)
     check_body(&o, "", 0, "grant_type=client_credentials&client_secret=");
     o.auth = GR_AUTH_NONE;
     o.client_id = "id";
-    check_body(&o, "secret", 6, "grant_type=client_credentials");
+    check_body(&o, "secret", 6, "grant_type=client_credentials&client_id=id");
 }
 
 static void large_secrets_fit(void **state)

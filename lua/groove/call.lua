@@ -52,12 +52,10 @@ local function finish(call, value, err)
 end
 
 local function raised(call, problem)
-    if errors.is(problem) then
-        return problem
-    elseif call._owner:closed() then
+    if call._owner:closed() then
         return errors.cancelled("closed while the call was under way")
     end
-    return errors.transport("raised", errors.line(problem), false)
+    return errors.raised(problem)
 end
 
 local function advance(call, ok, mark, op)
@@ -90,6 +88,12 @@ local function finished(op)
     end
 end
 
+--- An empty set of calls, for owners that share one.
+-- @treturn table
+function M.set()
+    return setmetatable({}, WEAK)
+end
+
 --- Starts a flow.
 -- @tparam table owner with a method `closed` and, optionally, `_on_event` and `_suspend`; gets
 -- `_calls`, a weak set of its calls
@@ -98,7 +102,7 @@ end
 -- @treturn table a call
 function M.start(owner, flow, ...)
     local call = setmetatable({ _owner = owner, _thread = coroutine.create(flow) }, mt)
-    owner._calls = owner._calls or setmetatable({}, WEAK)
+    owner._calls = owner._calls or M.set()
     owner._calls[call] = true
     advance(call, coroutine.resume(call._thread, yielding, ...))
     return call

@@ -66,6 +66,10 @@ local function is_integer(value)
     return is_number(value) and value % 1 == 0
 end
 
+local function is_wait(value)
+    return is_number(value) and value >= 0
+end
+
 local function is_seconds(value)
     return is_number(value) and value > 0 and value < math.huge
 end
@@ -79,6 +83,7 @@ local TYPES = {
     number = { "a number", is_number },
     integer = { "an integer", is_integer },
     seconds = { "a positive number of seconds", is_seconds },
+    wait = { "a number of seconds, not negative", is_wait },
     list = { "a string or a list of strings", is_list },
     id = { "a string" , function(v) return type(v) == "string" end },
     ids = { "a string or a list of strings", is_list },
@@ -106,6 +111,10 @@ function M.is(kind, value)
     return type(value) == kind
 end
 
+local function described(value)
+    return value ~= value and "NaN" or type(value)
+end
+
 --- Raises unless an argument is of its type.
 -- @tparam string where the function's name in messages, "client:search"
 -- @tparam string name the argument's
@@ -116,7 +125,7 @@ function M.argument(where, name, kind, value, optional)
     if value == nil and optional or M.is(kind, value) then
         return
     end
-    M.fail(where .. ": " .. name .. " must be " .. TYPES[kind][1] .. ", got " .. type(value))
+    M.fail(where .. ": " .. name .. " must be " .. TYPES[kind][1] .. ", got " .. described(value))
 end
 
 --- A searchable set of options.

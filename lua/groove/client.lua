@@ -105,7 +105,7 @@ function M.new(opts)
     end
     return set_defaults({
         _source = made,
-        _owns = not options.source,
+        _owns = not options.source and options.token_url ~= nil,
         _base = (options.api_url:gsub("/+$", "")),
         _host = url.host,
         _transport = options.transport,
@@ -118,6 +118,7 @@ function M.new(opts)
             user_agent = options.user_agent,
             allow_http = options.allow_http,
         },
+        _calls = calls.set(),
         _life = { closed = false },
         _defaults = {},
         _token_in = "header",
@@ -175,7 +176,7 @@ function methods:with(opts)
 end
 
 -- Adds to a plan who pays and until when.
-local function ready(client, plan, options)
+local function ready(client, where, plan, options)
     local user = options.user_token
     if type(user) == "string" and not static.fit(user) then
         return nil, errors.argument("user_token", settings.token_problem)
@@ -184,6 +185,9 @@ local function ready(client, plan, options)
         plan.source = client._user or client._source
     else
         plan.source = user_source(user) or client._source
+    end
+    if plan.source:closed() then
+        check.fail(where .. ": the source of the user's token is closed")
     end
     plan.renewable = source.is(plan.source) or plan.source._renewable
     plan.seconds = options.timeout or client._timeout
@@ -195,7 +199,7 @@ local function planned(client, where, row, positional)
     if not plan then
         return nil, options
     end
-    return ready(client, plan, options)
+    return ready(client, where, plan, options)
 end
 
 -- Flows of a row: one request, or the answers of several put together.
@@ -288,7 +292,7 @@ function methods:parse(name, answer, built)
     check.argument(where, "response.body", "string", answer.body, true)
     check.argument(where, "request", "table", built, true)
     local record = built and pages.record(built)
-    local format = record and record.plan.format
+    local format = record and record.plan.format or response.format(answer)
     local token = built and (built.headers.Authorization or ""):match("^Bearer (.+)$")
     local value, err = response.read(answer, self._json, format, token)
     if record then
@@ -334,7 +338,7 @@ define("send", function(client, where, opts)
     end
     local defaults = { language = client._defaults.language, country = client._defaults.country }
     local query = request.free_query(opts.query or {}, defaults)
-    local plan, err = ready(client, {
+    local plan, err = ready(client, where, {
         method = opts.method or "GET",
         targets = { opts.path .. query },
         paths = { opts.path },

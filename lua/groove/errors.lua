@@ -91,6 +91,21 @@ function M.line(text)
     return text
 end
 
+local KINDS = {
+    argument = true, pending = true, token = true, api = true, transport = true, timeout = true,
+    cancelled = true,
+}
+
+local function truth(value)
+    return value and true or false
+end
+
+-- What each field of a foreign error is made into.
+local FIELDS = {
+    kind = tostring, code = M.line, message = M.line, argument = M.line, status = tonumber,
+    retry_after = tonumber, retryable = truth, no_result = truth,
+}
+
 --- An error out of what a function of the program's (a transport, a token function) returned
 -- instead of a result.
 -- @param err one of this module's errors, returned as it is; a table with its fields; any text
@@ -102,13 +117,26 @@ function M.wrap(err, kind)
     end
     local fields = { kind = kind, retryable = true }
     if type(err) == "table" then
-        for name, value in pairs(err) do
-            fields[name] = value
+        for name, fit in pairs(FIELDS) do
+            if err[name] ~= nil then
+                fields[name] = fit(err[name])
+            end
         end
+        fields.kind = KINDS[fields.kind] and fields.kind or kind
     elseif err ~= nil then
         fields.message = M.line(err)
     end
     return M.new(fields)
+end
+
+--- An error that a function of the program's has raised.
+-- @param problem what was raised; one of this module's errors is returned as it is
+-- @treturn table
+function M.raised(problem)
+    if M.is(problem) then
+        return problem
+    end
+    return M.transport("raised", M.line(problem), false)
 end
 
 local function head(err)
@@ -116,8 +144,8 @@ local function head(err)
     if err.code then
         text = text .. ": " .. err.code
     end
-    if err.status then
-        text = text .. " (HTTP " .. err.status .. ")"
+    if err.status and not (err.message or ""):find("HTTP", 1, true) then
+        text = text .. string.format(" (HTTP %d)", err.status)
     end
     return text
 end

@@ -150,25 +150,13 @@ function M.api_error(object, status, headers, secret)
     end
     return errors.new({
         kind = "api",
-        code = code or "HTTP_" .. status,
+        code = code or string.format("HTTP_%d", status),
         status = status,
-        message = message or description or "the service answered " .. status,
+        message = message or description or string.format("the service answered %d", status),
         retryable = RETRYABLE[status] or false,
         retry_after = M.retry_after(headers),
         no_result = code ~= nil and code:find("_NO_RESULT$") ~= nil or nil,
     })
-end
-
-local function xml_answer(response, secret)
-    local status, body = response.status, response.body or ""
-    if status < 300 then
-        return body
-    end
-    return nil, M.api_error({
-        ErrorCode = body:match("<ErrorCode>([^<]*)</ErrorCode>"),
-        Description = body:match("<Description>([^<]*)</Description>"),
-        Message = body:match("<Message>([^<]*)</Message>"),
-    }, status, response.headers, secret)
 end
 
 -- Whether an answer with an Error holds anything else.
@@ -208,6 +196,33 @@ local function json_answer(response, json, secret)
     return value
 end
 
+-- An error may be JSON even where XML was asked for.
+local function xml_answer(response, json, secret)
+    local status, body = response.status, response.body or ""
+    if status < 300 then
+        return body
+    elseif body:find("^%s*{") then
+        return json_answer(response, json, secret)
+    end
+    return nil, M.api_error({
+        ErrorCode = body:match("<ErrorCode>([^<]*)</ErrorCode>"),
+        Description = body:match("<Description>([^<]*)</Description>"),
+        Message = body:match("<Message>([^<]*)</Message>"),
+    }, status, response.headers, secret)
+end
+
+--- "xml" for an answer that says so, else nil.
+-- @tparam table response `{ headers }`
+-- @treturn ?string
+function M.format(response)
+    for name, value in pairs(response.headers or {}) do
+        if type(name) == "string" and name:lower() == "content-type"
+            and tostring(value):find("xml", 1, true) then
+            return "xml"
+        end
+    end
+end
+
 --- What an answer of the API means.
 -- @tparam table response `{ status, headers, body }`
 -- @tparam ?table json the client's library
@@ -221,7 +236,7 @@ function M.read(response, json, format, secret)
         return nil, errors.transport("invalid_response",
             "the service answered " .. status .. "; redirects are not followed", false, status)
     elseif format == "xml" then
-        return xml_answer(response, secret)
+        return xml_answer(response, json, secret)
     end
     return json_answer(response, json, secret)
 end

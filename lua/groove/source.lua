@@ -26,12 +26,13 @@ M.options = {
         "One of the three at most. A Lua string stays in the Lua heap until it is collected." },
     { name = "client_secret_file", type = "string", doc =
         "Read at creation and at each token request; the last good value serves while it cannot "
-        .. "be read. One line break at its end is not part of the secret." },
+        .. "be read. Line breaks at its end are not part of the secret." },
     { name = "client_secret_env", type = "string", doc =
         "Name of an environment variable, read once, at creation." },
     { name = "scope", type = "string", doc = "Nothing is sent for it when absent." },
     { name = "auth", type = "string", choices = { "post", "basic", "none" }, default = "post", doc =
-        "How id and secret are sent: as form fields, as HTTP Basic (RFC 6749, 2.3.1), or not." },
+        "How id and secret are sent: as form fields, as HTTP Basic (RFC 6749, 2.3.1), or the id "
+        .. "alone, as a form field." },
     { name = "params", type = "strings", doc =
         "Extra form fields, such as audience; none that the engine sends itself." },
     { name = "headers", type = "strings", doc = "Extra headers of the token request." },
@@ -56,10 +57,12 @@ M.options = {
         "`suspend(call, seconds)`: how a coroutine host waits without blocking." },
 }
 
-local OPTIONS = check.index(M.options)
+local OPTIONS = check.index(M.options, {
+    { name = "_owner", type = "any", doc = "Kept as long as the source is." },
+})
 
 -- Options that stay on this side.
-local OURS = { on_event = true, origin = true, suspend = true }
+local OURS = { on_event = true, origin = true, suspend = true, _owner = true }
 
 local RESERVED = {
     grant_type = true, client_id = true, client_secret = true, scope = true,
@@ -91,9 +94,19 @@ local function check_texts(where, options)
     if problem then
         check.fail(where .. ": headers " .. problem)
     end
-    for name in pairs(options.params or {}) do
+    for _, name in ipairs({ "client_id", "scope" }) do
+        if (options[name] or ""):find("%z") then
+            check.fail(where .. ": " .. name .. " has a NUL")
+        end
+    end
+end
+
+local function check_params(where, params)
+    for name, value in pairs(params) do
         if RESERVED[name] then
             check.fail(where .. ": params must not name '" .. name .. "', which is sent anyway")
+        elseif name:find("%z") or value:find("%z") then
+            check.fail(where .. ": params has a NUL")
         end
     end
 end
@@ -108,6 +121,7 @@ function M.check(where, options)
     address.check(where, "token_url", options.token_url, options.allow_http)
     check_secret(where, options)
     check_texts(where, options)
+    check_params(where, options.params or {})
 end
 
 -- What a request of `fetch` takes over from the source's options.
@@ -150,6 +164,7 @@ function M.open(where, options)
         handle,
         _on_event = options.on_event,
         _suspend = options.suspend,
+        _owner = options._owner,
         token_url = options.token_url,
         origin = origin,
         request = request_options(options),
@@ -310,11 +325,11 @@ end
 -- Methods: checks of arguments, in front of the flows.
 
 local TOKEN_OPTIONS = check.index({
-    { name = "timeout", type = "seconds", doc = "How long to wait at most." },
+    { name = "timeout", type = "wait", doc = "How long to wait at most." },
     { name = "wait", type = "boolean", doc = "false: never waits." },
 })
 local REFRESH_OPTIONS = check.index({
-    { name = "timeout", type = "seconds", doc = "How long to wait at most." },
+    { name = "timeout", type = "wait", doc = "How long to wait at most." },
 })
 local FETCH_OPTIONS = check.index({
     { name = "method", type = "string", default = "GET", doc = "Any HTTP method." },
@@ -363,7 +378,7 @@ end
 -- @treturn ?boolean true
 -- @treturn ?table error
 function M.prepare.wait_ready(source, where, seconds)
-    check.argument(where, "seconds", "seconds", seconds, true)
+    check.argument(where, "seconds", "wait", seconds, true)
     return ready_flow, source, seconds or default_timeout(source)
 end
 

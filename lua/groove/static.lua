@@ -41,8 +41,11 @@ end
 -- Asks the program's function. The cell keeps the token out of the object, and so out of any dump
 -- of it.
 local function ask(cell, give)
-    local token, expires_in = give()
-    if token == nil or token == false then
+    local ok, token, expires_in = pcall(give)
+    if not ok then
+        cell.last_error = errors.raised(token)
+        return nil, cell.last_error
+    elseif token == nil or token == false then
         cell.last_error = errors.wrap(expires_in, "token")
         return nil, cell.last_error
     elseif not M.fit(token) then

@@ -4,6 +4,7 @@
 -- @module groove.transfer
 
 local core = require("groove.core")
+local check = require("groove.check")
 local errors = require("groove.errors")
 local events = require("groove.events")
 local request = require("groove.request")
@@ -12,7 +13,6 @@ local source = require("groove.source")
 
 local M = {}
 
-local REPEATS_MAX = 4
 local BACKOFF_FIRST, BACKOFF_MAX = 0.1, 5
 
 local REPEATED_STATUS = { [429] = true, [502] = true, [503] = true }
@@ -29,10 +29,12 @@ local NOT_THE_TOKEN = {
 }
 
 local function own_transport(transport, message)
-    local answer, err = transport(message)
-    if type(answer) ~= "table" then
+    local ok, answer, err = pcall(transport, message)
+    if not ok then
+        return nil, errors.raised(answer)
+    elseif type(answer) ~= "table" then
         return nil, errors.wrap(err, "transport")
-    elseif type(answer.status) ~= "number" then
+    elseif not check.is("integer", answer.status) then
         return nil, errors.transport("invalid_response", "the transport gave no status", false)
     elseif answer.body ~= nil and type(answer.body) ~= "string" then
         return nil, errors.transport("invalid_response", "the transport's body is no string", false)
@@ -99,7 +101,8 @@ local function is_repeatable(plan, err, status)
     elseif status then
         return REPEATED_STATUS[status] or false
     end
-    return err.retryable and (err.kind == "transport" or err.kind == "timeout") or false
+    return err.retryable and err.code ~= "resolve_failed" and err.code ~= "raised"
+        and (err.kind == "transport" or err.kind == "timeout") or false
 end
 
 -- math.random is the same in every process of a Lua before 5.4; hosts that failed together would
@@ -113,10 +116,9 @@ end
 
 -- Waits before a repeat; false when the deadline would pass, so that the error is better told now.
 local function pause(await, client, err, repeats, deadline)
-    local seconds = err.retry_after
-    if not seconds then
-        seconds = random() * math.min(BACKOFF_MAX, BACKOFF_FIRST * 2 ^ repeats)
-    end
+    -- A service that says 0 is still not to be asked in a loop.
+    local backoff = math.min(BACKOFF_MAX, BACKOFF_FIRST * 2 ^ math.min(repeats, 10))
+    local seconds = math.max(err.retry_after or 0, random() * backoff)
     if core.now() + seconds >= deadline then
         return false
     end
@@ -149,7 +151,7 @@ function M.exchange(await, client, plan, target, deadline)
             renewed = true
             plan.source:invalidate(token)
             events.emit(client, "retry", err)
-        elseif repeats < REPEATS_MAX and is_repeatable(plan, err, status)
+        elseif is_repeatable(plan, err, status)
             and pause(await, client, err, repeats, deadline) then
             repeats = repeats + 1
         else

@@ -101,10 +101,13 @@ static int op_watch(lua_State *L)
 
 static void push_field(lua_State *L, const char *line, size_t len)
 {
+    static const char encoding[] = "content-encoding";
     const char *colon = memchr(line, ':', len);
     const char *value = colon + 1, *end = line + len;
     while (value < end && (*value == ' ' || *value == '\t'))
         value++;
+    if (colon - line == sizeof encoding - 1 && memcmp(line, encoding, sizeof encoding - 1) == 0)
+        return; /* the body has been decoded */
     lua_pushlstring(L, line, (size_t)(colon - line));
     lua_pushvalue(L, -1);
     lua_rawget(L, -3);

@@ -86,7 +86,7 @@ static bool read_secret(lua_State *L, struct gr_options *options)
         return true;
     options->client_secret = getenv(variable);
     options->secret_len = options->client_secret ? strlen(options->client_secret) : 0;
-    return options->client_secret != NULL;
+    return options->secret_len > 0;
 }
 
 static bool read_options(lua_State *L, struct gr_options *options)

@@ -145,22 +145,6 @@ int gr_config_compare(const struct gr_config *a, const struct gr_config *b)
 
 /* ---- the request ---- */
 
-static bool add_header(struct gr_exchange *exchange, const char *name, const char *value)
-{
-    char line[8192];
-    size_t name_len = strlen(name), value_len = strlen(value);
-    if (name_len + value_len + 3 > sizeof line)
-        return false;
-    memcpy(line, name, name_len);
-    memcpy(line + name_len, ": ", 2);
-    memcpy(line + name_len + 2, value, value_len + 1);
-    struct curl_slist *more = curl_slist_append(exchange->headers, line);
-    gr_zero(line, sizeof line);
-    if (more)
-        exchange->headers = more;
-    return more != NULL;
-}
-
 struct gr_exchange *gr_config_exchange(const struct gr_config *config, double timeout)
 {
     static const char *const standard[] = {"Accept: application/json"};
@@ -181,7 +165,8 @@ struct gr_exchange *gr_config_exchange(const struct gr_config *config, double ti
     if (exchange)
         exchange->one_shot = true;
     for (size_t i = 0; exchange && i < config->header_count; i++) {
-        if (add_header(exchange, config->headers[i].name, config->headers[i].value))
+        const struct gr_pair *header = &config->headers[i];
+        if (gr_exchange_add_header(exchange, header->name, strlen(header->name), header->value))
             continue;
         gr_exchange_free(exchange);
         exchange = NULL;
@@ -266,11 +251,10 @@ static struct gr_secret *make_body(const struct gr_config *config, const struct 
 {
     struct form form = {NULL, 0, false};
     form_add_text(&form, "grant_type", "client_credentials");
-    if (config->auth == GR_AUTH_POST) {
+    if (config->auth != GR_AUTH_BASIC)
         form_add_text(&form, "client_id", config->client_id);
-        if (secret)
-            form_add(&form, "client_secret", secret->bytes, secret->len);
-    }
+    if (config->auth == GR_AUTH_POST && secret)
+        form_add(&form, "client_secret", secret->bytes, secret->len);
     form_add_text(&form, "scope", config->scope);
     for (size_t i = 0; i < config->param_count; i++)
         form_add_text(&form, config->params[i].name, config->params[i].value);

@@ -15,7 +15,7 @@
 enum gr_auth {
     GR_AUTH_POST,  /* id and secret in the body */
     GR_AUTH_BASIC, /* in an Authorization header, each form-encoded first (RFC 6749 2.3.1) */
-    GR_AUTH_NONE   /* neither is sent */
+    GR_AUTH_NONE   /* a public client: the id in the body, if there is one, and no secret */
 };
 
 struct gr_pair {

@@ -61,13 +61,33 @@ static bool copy(char **to, const char *text)
     return *to != NULL;
 }
 
+/* libcurl takes "Name:" for "do not send it"; a header without a value is written "Name;". */
+bool gr_exchange_add_header(struct gr_exchange *exchange, const char *name, size_t name_len,
+                            const char *value)
+{
+    size_t value_len = strlen(value);
+    struct gr_secret *line = gr_secret_new(NULL, name_len + 2 + value_len);
+    if (!line)
+        return false;
+    memcpy(line->bytes, name, name_len);
+    memcpy(line->bytes + name_len, value_len ? ": " : ";", value_len ? 2 : 1);
+    memcpy(line->bytes + name_len + 2, value, value_len);
+    struct curl_slist *more = curl_slist_append(exchange->headers, line->bytes);
+    gr_secret_free(line);
+    if (more)
+        exchange->headers = more;
+    return more != NULL;
+}
+
 static bool copy_headers(struct gr_exchange *exchange, const struct gr_request *request)
 {
     for (size_t i = 0; i < request->header_count; i++) {
-        struct curl_slist *more = curl_slist_append(exchange->headers, request->headers[i]);
-        if (!more)
+        const char *line = request->headers[i];
+        size_t name_len = strcspn(line, ":");
+        const char *value = line + name_len + (line[name_len] == ':');
+        value += strspn(value, " ");
+        if (!gr_exchange_add_header(exchange, line, name_len, value))
             return false;
-        exchange->headers = more;
     }
     return true;
 }

@@ -81,6 +81,10 @@ struct gr_exchange {
 struct gr_exchange *gr_exchange_new(const struct gr_request *request);
 void gr_exchange_free(struct gr_exchange *exchange);
 
+/* One more header of the request. false: no memory. */
+bool gr_exchange_add_header(struct gr_exchange *exchange, const char *name, size_t name_len,
+                            const char *value);
+
 /* Sets up `easy` for this exchange. false: *error says why. Only under the engine's libcurl lock. */
 bool gr_exchange_open(struct gr_exchange *exchange, CURL *easy);
 

@@ -15,6 +15,7 @@
 
 enum { MAX_LINGERING = 1000 };
 
+#define SOON                 0.2 /* seconds that a refresh waits rather than tell the last error */
 #define SECRET_LOOK_INTERVAL 1.0 /* seconds between looks at a secret file that was refused */
 
 struct gr_handle {
@@ -610,10 +611,12 @@ static void look_at_secret(struct gr_source *source, double now)
         gr_schedule_expedite(&source->plan, now);
 }
 
-/* Whether a caller gets the last error at once: between attempts, after a failure. */
-static bool between_attempts(const struct gr_source *source, double now)
+/* Whether a caller gets the last error at once: between attempts, after a failure. Not for the moment
+ * that the policy keeps between a failure and an attempt that was asked for by name. */
+static bool between_attempts(const struct gr_source *source, bool forced, double now)
 {
-    return !source->attempt && source->last_error && now < source->plan.next &&
+    double soon = forced ? SOON : 0;
+    return !source->attempt && source->last_error && now + soon < source->plan.next &&
            (source->plan.failures || source->plan.refusals);
 }
 
@@ -629,10 +632,12 @@ static void wait_for_attempt(struct gr_source *source, struct gr_op *op, bool fo
 {
     if (!source->attempt) {
         look_at_secret(source, now);
-        if (!forced || !source->last_error)
-            forced ? gr_schedule_expedite(&source->plan, now) : gr_schedule_ask(&source->plan, now);
+        if (forced && (!source->last_error || usable(source, now)))
+            gr_schedule_expedite(&source->plan, now);
+        else if (!forced)
+            gr_schedule_ask(&source->plan, now);
     }
-    if (between_attempts(source, now)) {
+    if (between_attempts(source, forced, now)) {
         answer_with_last_error(source, op, now);
         return;
     }

@@ -232,8 +232,8 @@ local function open(self, where)
 end
 
 --- Options for `groove.new`: `token_url`, `api_url`, `client_id`, `client_secret`, `scope`,
--- `ca_file`; with `in_process`: `api_url`, `transport`, `source`. They do not keep the sandbox
--- alive.
+-- `ca_file`; with `in_process`: `api_url`, `transport`, `source`. What is made of them keeps the
+-- sandbox alive.
 -- @treturn table a new one every time
 function methods:options()
     open(self, "sandbox:options")
@@ -241,6 +241,7 @@ function methods:options()
     for name, value in pairs(self._options) do
         out[name] = value
     end
+    out._owner = self
     return out
 end
 
@@ -273,7 +274,6 @@ function methods:client(opts)
         options[name] = value
     end
     options.client_instance_id = options.client_instance_id or instance_id()
-    options._owner = self
     return require("groove.client").new(options)
 end
 
