@@ -125,6 +125,7 @@ local function live(sandbox, client)
     local began = core.now()
     local printed, outage, over = -1, nil, false
     seen.renewals = 0
+    local waits = client:info().counts.waits
     while true do
         local now = core.now()
         local elapsed = now - began
@@ -148,6 +149,7 @@ local function live(sandbox, client)
         core.sleep(PAUSE):wait()
     end
     if outage then outage.fault:clear() end
+    seen.waits = client:info().counts.waits - waits
     if terminal then print() end
 end
 
@@ -155,7 +157,8 @@ local function summary()
     print()
     say("calls                     %d, %d failed%s", seen.calls, seen.failed,
         seen.last_error and " (" .. seen.last_error .. ")" or "")
-    say("tokens renewed            %d, none of them by a call", seen.renewals)
+    say("tokens renewed            %d, in the background; %d calls had to wait for one",
+        seen.renewals, seen.waits)
     if seen.outage_after then
         say("outage of the service     %d s, begun %.2f s after a renewal; %d attempts failed",
             OUTAGE, seen.outage_after, seen.refusals)

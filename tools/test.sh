@@ -10,7 +10,8 @@ limit=${GROOVE_TEST_TIMEOUT:-120}
 passed=0
 failed=0
 out=$(mktemp)
-trap 'rm -f "$out"' EXIT
+all=$(mktemp)
+trap 'rm -f "$out" "$all"' EXIT
 
 # report NAME STATUS: counts the TAP lines in $out; shows all of it when something went wrong.
 report() {
@@ -41,6 +42,7 @@ run() {
     timeout -k 10 "$limit" "$@" >"$out" 2>&1 </dev/null
     status=$?
     took=$(awk "BEGIN { print $EPOCHREALTIME - $began }")
+    cat "$out" >>"$all"
     report "$name" "$status"
 }
 
@@ -56,6 +58,15 @@ fi
 for spec in ${SPEC:-spec/*_spec.lua}; do
     run "$spec" "$lua" tools/busted.lua --output=TAP "$spec"
 done
+
+# Whatever the tests have said: none of it may hold a token of the sandbox or a secret on its way to it.
+leaked=$(grep -cE 'EgSB[A-Za-z0-9+/]{24,}|client_secret=[^*&" ]{4,}' "$all")
+if [ "$leaked" -gt 0 ]; then
+    echo "FAILED  $leaked lines of the tests' output hold a token or a secret"
+    failed=$((failed + 1))
+else
+    passed=$((passed + 1))
+fi
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

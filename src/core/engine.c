@@ -15,7 +15,13 @@
 #include "port.h"
 #include "secret.h"
 
-enum { IDLE_POLL_MS = 3600 * 1000, SPARE_HANDLES = 16, EXIT_WAIT_S = 1, STOP_WAIT_S = 2 };
+enum {
+    IDLE_POLL_MS = 3600 * 1000,
+    SPARE_HANDLES = 16,
+    EXIT_WAIT_S = 1,
+    STOP_WAIT_S = 2,
+    SIGNS = 64
+};
 
 /* How long the thread stays away after a caller has driven, seconds: long enough for the next of a row
  * of calls to find the role free, so that none of them pays for a change of threads. */
@@ -38,10 +44,16 @@ static struct {
     struct class classes[GR_CLASS_COUNT];
     struct gr_timers timers;
     double timer_set; /* what timer_fd is set to */
+    double
+        transfer; /* where a host polls: when libcurl wants to be called even if nothing happens */
     int wake_fd, timer_fd;
+    int host_fd;       /* a set for hosts that poll, made when one first asks for it */
+    unsigned users[2]; /* by whether they want a thread */
     bool ready;        /* the descriptors are there */
     bool threaded;     /* there is a thread: what nobody waits for gets done, too */
-    bool threadless;   /* none can be had, or none is wanted */
+    bool denied;       /* none can be had */
+    bool watched;      /* host_fd holds wake_fd and timer_fd: there is no thread */
+    bool taken;        /* signs have been taken that the driver may not have seen to */
     bool driving;      /* somebody is in step() */
     bool asleep;       /* and polls, or is about to: wake it */
     bool caller;       /* a caller does, for as long as what it waits for is not done */
@@ -60,12 +72,15 @@ static struct {
     unsigned spares;
     int *sockets;
     size_t socket_count, socket_capacity;
+    bool sockets_watched; /* host_fd holds them, too */
 } engine = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .curl_lock = PTHREAD_MUTEX_INITIALIZER,
     .wake_fd = -1,
     .timer_fd = -1,
+    .host_fd = -1,
     .timer_set = INFINITY,
+    .transfer = INFINITY,
 };
 
 static struct gr_engine_hooks hooks;
@@ -89,14 +104,15 @@ bool gr_engine_threaded(void)
     return engine.threaded;
 }
 
-void gr_engine_want_thread(bool wanted)
+void gr_engine_count(bool wanted, int change)
 {
-    engine.threadless = !wanted;
+    engine.users[wanted] += (unsigned)change;
 }
 
+/* Where nobody drives and there is no thread, it is the host that has to be woken. */
 static void wake(void)
 {
-    if (engine.asleep)
+    if (engine.asleep || (engine.watched && !engine.driving))
         gr_port_wake_raise(engine.wake_fd);
     engine.asleep = false;
 }
@@ -144,7 +160,7 @@ void gr_engine_disarm(struct gr_timer *timer)
 /* Makes the descriptor fire for the earliest timer. It may be set too early, never too late. */
 static void set_timer(void)
 {
-    double first = gr_timers_first(&engine.timers);
+    double first = fmin(gr_timers_first(&engine.timers), engine.transfer);
     bool over =
         engine.timer_set <= gr_now(); /* it has fired, for timers that have been run since */
     if (first < engine.timer_set || (over && first < INFINITY)) {
@@ -252,6 +268,58 @@ void gr_engine_cancel(struct gr_exchange *exchange)
     end_early(exchange);
 }
 
+/* ---- for hosts that poll ---- */
+
+/* Keeps what host_fd holds right: nothing where a thread sees to it. Whoever drives next does so for the
+ * sockets, which are the driver's. State lock. */
+static void watch_signs(void)
+{
+    bool wanted = engine.host_fd >= 0 && engine.ready && !engine.threaded;
+    enum gr_watch watch = wanted ? GR_WATCH_READABLE : GR_WATCH_NOTHING;
+    if (wanted == engine.watched)
+        return;
+    engine.watched = wanted;
+    gr_port_set_put(engine.host_fd, engine.wake_fd, watch);
+    gr_port_set_put(engine.host_fd, engine.timer_fd, watch);
+    wake();
+}
+
+/* Libcurl lock. */
+static void watch_sockets(bool wanted)
+{
+    if (wanted == engine.sockets_watched)
+        return;
+    engine.sockets_watched = wanted;
+    for (size_t i = 0; i < engine.socket_count; i++)
+        gr_port_set_put(engine.host_fd, engine.sockets[i],
+                        wanted ? GR_WATCH_CHANGES : GR_WATCH_NOTHING);
+}
+
+int gr_engine_fd(void)
+{
+    if (engine.host_fd < 0)
+        engine.host_fd = gr_port_set_new();
+    watch_signs();
+    return engine.host_fd;
+}
+
+/* Makes host_fd not readable, before a step that sees to all there is. Where somebody else drives, who
+ * clears the other two, only the sockets' signs are taken, so that the host does not spin. State lock. */
+static void take_signs(void)
+{
+    int fds[SIGNS], count;
+    do {
+        count = gr_port_set_take(engine.host_fd, fds, SIGNS);
+        for (int i = 0; i < count && !engine.driving; i++) {
+            if (fds[i] == engine.wake_fd || fds[i] == engine.timer_fd)
+                gr_port_wake_clear(fds[i]);
+            if (fds[i] == engine.timer_fd)
+                engine.timer_set = INFINITY;
+        }
+    } while (count == SIGNS);
+    engine.taken = true;
+}
+
 /* ---- sockets: recorded, so that a forked child can close its copies ---- */
 
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
@@ -266,9 +334,14 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
         engine.socket_capacity = capacity;
     }
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-    if (fd >= 0)
-        engine.sockets[engine.socket_count++] = fd;
-    return fd < 0 ? CURL_SOCKET_BAD : fd;
+    if (fd < 0)
+        return CURL_SOCKET_BAD;
+    if (engine.sockets_watched && !gr_port_set_put(engine.host_fd, fd, GR_WATCH_CHANGES)) {
+        close(fd);
+        return CURL_SOCKET_BAD;
+    }
+    engine.sockets[engine.socket_count++] = fd;
+    return fd;
 }
 
 static int on_close(void *arg, curl_socket_t fd)
@@ -280,6 +353,8 @@ static int on_close(void *arg, curl_socket_t fd)
             break;
         }
     }
+    if (engine.sockets_watched)
+        gr_port_set_put(engine.host_fd, fd, GR_WATCH_NOTHING);
     return close(fd);
 }
 
@@ -445,6 +520,15 @@ static void finish_all(struct exchange_list *done)
     }
 }
 
+/* When libcurl wants to be called even if nothing happens: time-outs of its own, a name to resolve. */
+static double transfer_due(void)
+{
+    long ms = -1;
+    if (!engine.sockets_watched || curl_multi_timeout(engine.multi, &ms) != CURLM_OK || ms < 0)
+        return INFINITY;
+    return gr_now() + (double)ms / 1000;
+}
+
 static bool can_start(void)
 {
     for (int i = 0; i < GR_CLASS_COUNT; i++)
@@ -466,14 +550,18 @@ static bool work(bool by_caller)
     gr_timers_run(&engine.timers, gr_now());
     sweep(&gone);
     pick(&fresh);
+    bool watched = engine.watched;
     gr_engine_unlock();
 
+    watch_sockets(watched);
     if (!engine.multi)
         engine.multi = multi_new();
     start_all(&fresh, &done);
     transfer(&gone, &done, by_caller);
+    double due = transfer_due();
 
     gr_engine_lock();
+    engine.transfer = due;
     finish_all(&done);
     bool idle = !engine.ended && !can_start() && !engine.sweep && !engine.stopping;
     set_timer();
@@ -510,6 +598,19 @@ static void step(double seconds, bool by_caller)
     pthread_mutex_unlock(&engine.curl_lock);
     if (idle && engine.multi)
         doze(seconds);
+}
+
+/* The step of a host that polls: works and does not wait. Returns whether libcurl could go on at once:
+ * it may leave a part of what has arrived unread, of which a socket in host_fd gives no second sign. */
+static bool glance(void)
+{
+    int count = 0;
+    pthread_mutex_lock(&engine.curl_lock);
+    work(true);
+    if (engine.multi && engine.sockets_watched)
+        curl_multi_wait(engine.multi, NULL, 0, 0, &count);
+    pthread_mutex_unlock(&engine.curl_lock);
+    return count > 0;
 }
 
 /* ---- who drives ---- */
@@ -578,20 +679,26 @@ bool gr_engine_start(void)
     if (!open_descriptors())
         return false;
     set_timer();
-    if (!engine.threadless && !engine.stopping) {
+    bool wanted = engine.users[true] || !engine.users[false];
+    if (wanted && !engine.denied && !engine.stopping) {
         engine.threaded = gr_port_thread(run, NULL);
-        engine.threadless = !engine.threaded;
+        engine.denied = !engine.threaded;
     }
+    watch_signs();
     return true;
 }
 
-/* A caller leaves the role: to the thread, if there is something left to do soon. */
+/* A caller leaves the role: to the thread, if there is something left to do soon, or to the host, which
+ * has to look once, as what woke this caller at last is not done. */
 static void leave_role(void)
 {
     double now = gr_now();
     engine.park_until = now + GRACE;
     if (engine.active || gr_timers_first(&engine.timers) < engine.park_until)
         kick();
+    set_timer();
+    if (engine.active)
+        wake();
 }
 
 static void drive_until(const bool *done, double until)
@@ -634,15 +741,31 @@ void gr_engine_wait(pthread_cond_t *cond, const bool *done, double until)
         leave_role();
 }
 
+/* Nobody drives. Whatever it leaves behind that can go on at once calls the host again. */
+static void pump(void)
+{
+    engine.driving = true;
+    engine.taken = false;
+    gr_engine_unlock();
+    bool more = glance();
+    gr_engine_lock();
+    engine.driving = engine.asleep = false;
+    if (more || engine.taken || engine.sweep || can_start())
+        wake();
+    if (engine.threaded)
+        kick(); /* it has been started meanwhile */
+    pthread_cond_broadcast(&engine.role);
+}
+
 void gr_engine_pump(void)
 {
     gr_engine_lock();
     if (!engine.threaded && !engine.ready && engine.timers.count)
         gr_engine_start(); /* after a fork, with calls still to be answered */
-    if (!engine.threaded && !engine.driving && !engine.stopping && !exiting && engine.ready) {
-        drive(0, true);
-        pthread_cond_broadcast(&engine.role);
-    }
+    if (engine.watched && !engine.stopping && !exiting)
+        take_signs();
+    if (!engine.threaded && !engine.driving && !engine.stopping && !exiting && engine.ready)
+        pump();
     gr_engine_unlock();
 }
 
@@ -785,9 +908,12 @@ static void in_child(void)
         close(engine.wake_fd);
         close(engine.timer_fd);
     }
+    if (engine.host_fd >= 0)
+        close(engine.host_fd); /* a copy: what it holds is the parent's */
+    engine.host_fd = -1;
     engine.ready = engine.threaded = engine.driving = engine.caller = false;
-    engine.asleep = engine.stopping = false;
-    engine.timer_set = INFINITY;
+    engine.asleep = engine.stopping = engine.watched = engine.sockets_watched = false;
+    engine.timer_set = engine.transfer = INFINITY;
     engine.takers = 0;
     engine.park_until = 0;
     gr_port_cond_init(&engine.role);

@@ -1,7 +1,8 @@
 /* engine: the one place of a process that does I/O.
  *
- * A thread of its own runs step() for ever; where none can be had (RLIMIT_NPROC 0, seccomp, or
- * thread = false) whoever waits runs it, with the same results. A caller that waits while nothing else
+ * A thread of its own runs step() for ever; where none can be had (RLIMIT_NPROC 0, seccomp) or none is
+ * wanted, whoever waits runs it, with the same results, and a host that polls runs one that does not wait
+ * (gr_engine_pump) whenever gr_engine_fd is readable. A caller that waits while nothing else
  * is going on runs it, too, and the thread stays away meanwhile: two changes of threads for each of a
  * row of calls would cost more than the call. Nothing starts before the first use.
  *
@@ -52,8 +53,9 @@ void gr_engine_unlock(void);
 /* Sees to it that something drives. false: no descriptors or no memory left. */
 bool gr_engine_start(void);
 
-/* thread = false: from now on, do without a thread unless one is running. */
-void gr_engine_want_thread(bool wanted);
+/* Counts a user who said whether a thread is wanted; change is 1 or, when the user goes, -1. One is
+ * started at the next need unless some say no and none says yes. One that runs stays. */
+void gr_engine_count(bool wanted, int change);
 
 /* Whether a thread drives, so that timers fire by themselves. */
 bool gr_engine_threaded(void);
@@ -76,6 +78,10 @@ void gr_engine_ended(void);
 
 void gr_engine_arm(struct gr_timer *timer, double at);
 void gr_engine_disarm(struct gr_timer *timer);
+
+/* A descriptor that is readable when gr_engine_pump has something to do; never where a thread does it.
+ * Belongs to the engine; a forked child has another. -1: none left. */
+int gr_engine_fd(void);
 
 /* Waits until *done, at most until the moment `until`; gives the state lock back while it waits. */
 void gr_engine_wait(pthread_cond_t *cond, const bool *done, double until);

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <sys/timerfd.h>
@@ -35,11 +36,32 @@ void gr_port_wake_clear(int fd)
     (void)ignored;
 }
 
-void gr_port_wake_renew(int fd)
+int gr_port_set_new(void)
 {
-    int fresh = gr_port_wake_new();
-    if (fresh < 0)
-        return;
+    return epoll_create1(EPOLL_CLOEXEC);
+}
+
+bool gr_port_set_put(int set, int fd, enum gr_watch watch)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    if (watch == GR_WATCH_CHANGES)
+        event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+    return epoll_ctl(set, watch == GR_WATCH_NOTHING ? EPOLL_CTL_DEL : EPOLL_CTL_ADD, fd, &event) ==
+           0;
+}
+
+int gr_port_set_take(int set, int *fds, int max)
+{
+    struct epoll_event events[64];
+    int limit = (int)(sizeof events / sizeof *events);
+    int count = epoll_wait(set, events, max < limit ? max : limit, 0);
+    for (int i = 0; i < count; i++)
+        fds[i] = events[i].data.fd;
+    return count < 0 ? 0 : count;
+}
+
+void gr_port_replace(int fd, int fresh)
+{
     dup3(fresh, fd, O_CLOEXEC);
     close(fresh);
 }

@@ -11,9 +11,20 @@ int gr_port_wake_new(void);
 void gr_port_wake_raise(int fd);
 void gr_port_wake_clear(int fd);
 
-/* Makes descriptor `fd`, which a fork shares with the parent, one of this process's own, keeping its
- * number: a host may have it in its event loop. */
-void gr_port_wake_renew(int fd);
+/* A descriptor that is readable while one of those put into it is. -1: no descriptors left. */
+int gr_port_set_new(void);
+
+/* Puts a descriptor into a set or takes it out, which must be done before it is closed. GR_WATCH_CHANGES
+ * is for a socket: anything that happens to it makes the set readable, until it has been taken. */
+enum gr_watch { GR_WATCH_NOTHING, GR_WATCH_READABLE, GR_WATCH_CHANGES };
+bool gr_port_set_put(int set, int fd, enum gr_watch watch);
+
+/* Takes at most `max` of the descriptors that make a set readable; never waits. Their number. */
+int gr_port_set_take(int set, int *fds, int max);
+
+/* Makes `fd` what `fresh` is, keeping its number, as a host may have it in its event loop; closes
+ * `fresh`. For what a fork shares with the parent. */
+void gr_port_replace(int fd, int fresh);
 
 /* A descriptor that becomes readable at a moment on gr_now's clock, also right after a suspend, which
  * the time-out of poll() would sleep through. */
