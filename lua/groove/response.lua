@@ -88,11 +88,15 @@ local RETRYABLE = {
 local RETRY_AFTER_MAX = 3600
 
 --- The seconds that a Retry-After header asks for, 3,600 at most.
--- @tparam ?table headers by name, in any case
+-- @tparam table response with `retry_after`, where the core has read the header, or `headers`, by
+-- name in any case
 -- @treturn ?number
-function M.retry_after(headers)
+function M.retry_after(response)
+    if response.retry_after then
+        return math.min(response.retry_after, RETRY_AFTER_MAX)
+    end
     local text
-    for name, value in pairs(headers or {}) do
+    for name, value in pairs(response.headers or {}) do
         if type(name) == "string" and name:lower() == "retry-after" then
             text = tostring(type(value) == "table" and value[1] or value)
         end
@@ -135,11 +139,11 @@ end
 
 --- The error that an `Error` object of the service stands for.
 -- @tparam table object ErrorCode, Description, Message
--- @tparam integer status of HTTP
--- @tparam ?table headers
+-- @tparam table response `{ status, headers }`
 -- @tparam ?string secret the token that was sent; a text with it in is dropped
 -- @treturn table
-function M.api_error(object, status, headers, secret)
+function M.api_error(object, response, secret)
+    local status = response.status
     local code = string_of(object.ErrorCode)
     local encoded = secret and escaped(secret)
     code = code_of(clean(code, secret, encoded))
@@ -154,7 +158,7 @@ function M.api_error(object, status, headers, secret)
         status = status,
         message = message or description or string.format("the service answered %d", status),
         retryable = RETRYABLE[status] or false,
-        retry_after = M.retry_after(headers),
+        retry_after = M.retry_after(response),
         no_result = code ~= nil and code:find("_NO_RESULT$") ~= nil or nil,
     })
 end
@@ -172,7 +176,7 @@ end
 local function unreadable(response, problem, secret)
     local status = response.status
     if status >= 400 then
-        return nil, M.api_error({}, status, response.headers, secret)
+        return nil, M.api_error({}, response, secret)
     end
     return nil, errors.transport("invalid_response", problem, false, status)
 end
@@ -188,10 +192,10 @@ local function json_answer(response, json, secret)
     end
     local object = value.Error
     if type(object) == "table" then
-        local err = M.api_error(object, status, response.headers, secret)
+        local err = M.api_error(object, response, secret)
         return has_results(value) and value or nil, err
     elseif status >= 400 then
-        return nil, M.api_error({}, status, response.headers, secret)
+        return nil, M.api_error({}, response, secret)
     end
     return value
 end
@@ -208,7 +212,7 @@ local function xml_answer(response, json, secret)
         ErrorCode = body:match("<ErrorCode>([^<]*)</ErrorCode>"),
         Description = body:match("<Description>([^<]*)</Description>"),
         Message = body:match("<Message>([^<]*)</Message>"),
-    }, status, response.headers, secret)
+    }, response, secret)
 end
 
 --- "xml" for an answer that says so, else nil.

@@ -46,7 +46,9 @@ M.options = {
     { name = "allow_http", type = "boolean", default = false, doc =
         "Permits http to other than loopback addresses: anybody on the way reads the secret." },
     { name = "thread", type = "boolean", default = true, doc =
-        "false: no I/O thread; `groove.dispatch` and blocking calls do the work." },
+        "false: needs no I/O thread; `groove.dispatch`, whenever `groove.fd()` is readable, and "
+        .. "blocking calls do the work. The thread is the process's: one is started all the same "
+        .. "where another open source does not say false, and one that runs stays." },
     { name = "renew", type = "boolean", default = true, doc =
         "false: a new token is asked for only when somebody needs one." },
     { name = "on_event", type = "function", doc =
@@ -288,18 +290,13 @@ local function exchange(await, request, token, deadline)
     if seconds <= 0 then
         return nil, errors.timeout("no answer in time")
     end
-    local options = request.options
     return await(core.request({
         method = request.method,
         url = request.url,
         headers = header_lines(request.headers, token),
         body = request.body,
         timeout = seconds,
-        connect_timeout = options.connect_timeout,
-        ca_file = options.ca_file,
-        proxy = options.proxy,
-        user_agent = options.user_agent,
-        allow_http = options.allow_http,
+        options = request.options,
     }))
 end
 

@@ -57,18 +57,14 @@ local function send(await, client, message, seconds)
         message.timeout = seconds
         return own_transport(client._transport, message)
     end
-    local options = client._request
     return await(core.request({
         method = message.method,
         url = message.url,
         headers = lines(message.headers),
         body = message.body,
         timeout = seconds,
-        connect_timeout = options.connect_timeout,
-        ca_file = options.ca_file,
-        proxy = options.proxy,
-        user_agent = options.user_agent,
-        allow_http = options.allow_http,
+        options = client._request,
+        bare = true,
     }))
 end
 

@@ -5,7 +5,8 @@
 #include <string.h>
 
 struct op_box {
-    struct gr_op *op;
+    struct gr_op *op; /* first: gr_lua_new_op gives its address */
+    bool bare;
     struct gr_exchange *answer; /* between the core and Lua; owned here, as pushing may raise */
 };
 
@@ -24,7 +25,7 @@ static struct gr_op *check_op(lua_State *L)
 struct gr_op **gr_lua_new_op(lua_State *L)
 {
     struct op_box *box = lua_newuserdata(L, sizeof *box);
-    *box = (struct op_box){NULL, NULL};
+    *box = (struct op_box){NULL, false, NULL};
     luaL_getmetatable(L, GR_OP);
     lua_setmetatable(L, -2);
     return &box->op;
@@ -133,15 +134,17 @@ static void push_fields(lua_State *L, const struct gr_buffer *fields)
     }
 }
 
-static void push_answer(lua_State *L, const struct gr_exchange *exchange)
+static void push_answer(lua_State *L, const struct gr_exchange *exchange, bool bare)
 {
     lua_createtable(L, 0, 4);
     lua_pushinteger(L, exchange->status);
     lua_setfield(L, -2, "status");
     lua_pushlstring(L, exchange->answer.data ? exchange->answer.data : "", exchange->answer.len);
     lua_setfield(L, -2, "body");
-    push_fields(L, &exchange->fields);
-    lua_setfield(L, -2, "headers");
+    if (!bare) {
+        push_fields(L, &exchange->fields);
+        lua_setfield(L, -2, "headers");
+    }
     if (exchange->retry_after >= 0) {
         lua_pushnumber(L, exchange->retry_after);
         lua_setfield(L, -2, "retry_after");
@@ -151,7 +154,7 @@ static void push_answer(lua_State *L, const struct gr_exchange *exchange)
 static void push_value(lua_State *L, const struct op_box *box)
 {
     if (box->answer)
-        push_answer(L, box->answer);
+        push_answer(L, box->answer, box->bare);
     else if (box->op->token)
         lua_pushlstring(L, box->op->token->bytes, box->op->token->len);
     else
@@ -193,7 +196,7 @@ static int op_gc(lua_State *L)
         gr_op_release(box->op);
     }
     gr_exchange_free(box->answer);
-    *box = (struct op_box){NULL, NULL};
+    *box = (struct op_box){NULL, false, NULL};
     return 0;
 }
 
@@ -218,21 +221,33 @@ static const char **read_headers(lua_State *L, size_t *count)
     return headers;
 }
 
-/* core.request{ ... } -> op */
+/* What many requests have in common may stand in a table of its own, `options`. */
+static void read_options(lua_State *L, struct gr_request *request)
+{
+    int at = 1;
+    lua_getfield(L, 1, "options");
+    if (lua_istable(L, -1))
+        at = lua_gettop(L);
+    request->ca_file = gr_lua_text(L, at, "ca_file", true, NULL);
+    request->proxy = gr_lua_text(L, at, "proxy", true, NULL);
+    request->user_agent = gr_lua_text(L, at, "user_agent", true, NULL);
+    request->connect_timeout = gr_lua_number(L, at, "connect_timeout", 5);
+    request->allow_http = gr_lua_flag(L, at, "allow_http", false);
+}
+
+/* core.request{ ... } -> op. `bare`: the answer's headers are not wanted. */
 int gr_lua_request(lua_State *L)
 {
     struct gr_request request = {0};
     luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    read_options(L, &request);
     request.method = gr_lua_text(L, 1, "method", true, NULL);
     request.url = gr_lua_text(L, 1, "url", true, NULL);
     request.body = gr_lua_text(L, 1, "body", false, &request.body_len);
-    request.ca_file = gr_lua_text(L, 1, "ca_file", true, NULL);
-    request.proxy = gr_lua_text(L, 1, "proxy", true, NULL);
-    request.user_agent = gr_lua_text(L, 1, "user_agent", true, NULL);
     request.timeout = gr_lua_number(L, 1, "timeout", 30);
-    request.connect_timeout = gr_lua_number(L, 1, "connect_timeout", 5);
     request.max_body = (size_t)gr_lua_number(L, 1, "max_body", 16 * 1024 * 1024);
-    request.allow_http = gr_lua_flag(L, 1, "allow_http", false);
+    bool bare = gr_lua_flag(L, 1, "bare", false);
     request.headers = read_headers(L, &request.header_count);
     if (!request.url)
         return luaL_error(L, "url is missing");
@@ -240,6 +255,7 @@ int gr_lua_request(lua_State *L)
         request.method = "GET";
     struct gr_mailbox *mailbox = gr_lua_mailbox(L);
     struct gr_op **box = gr_lua_new_op(L);
+    ((struct op_box *)box)->bare = bare;
     return gr_lua_return_op(L, box, gr_op_request(mailbox, &request));
 }
 

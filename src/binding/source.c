@@ -101,6 +101,7 @@ static bool read_options(lua_State *L, struct gr_options *options)
     options->connect_timeout = gr_lua_number(L, 1, "connect_timeout", 5);
     options->allow_http = gr_lua_flag(L, 1, "allow_http", false);
     options->renew = gr_lua_flag(L, 1, "renew", true);
+    options->thread = gr_lua_flag(L, 1, "thread", true);
     options->auth = read_auth(L, 1);
     options->params = read_pairs(L, 1, "params", &options->param_count);
     options->headers = read_pairs(L, 1, "headers", &options->header_count);
@@ -116,17 +117,6 @@ static struct source_box *new_box(lua_State *L)
     luaL_getmetatable(L, GR_SOURCE);
     lua_setmetatable(L, -2);
     return box;
-}
-
-static void want_thread(lua_State *L)
-{
-    lua_getfield(L, 1, "thread");
-    if (!lua_isnil(L, -1)) {
-        gr_engine_lock();
-        gr_engine_want_thread(lua_toboolean(L, -1));
-        gr_engine_unlock();
-    }
-    lua_pop(L, 1);
 }
 
 static int missing_variable(lua_State *L)
@@ -171,7 +161,6 @@ int gr_lua_open(lua_State *L)
     gr_lua_mailbox(L);
     if (!read_options(L, &options))
         return missing_variable(L);
-    want_thread(L);
     struct source_box *box = new_box(L);
     int index = lua_gettop(L);
     lua_pushboolean(L, false);

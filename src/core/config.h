@@ -34,6 +34,7 @@ struct gr_options {
     double timeout, connect_timeout; /* seconds; > 0 */
     bool allow_http;
     bool renew;
+    bool thread; /* whether the engine is to have one: gr_engine_count */
 };
 
 struct gr_config {

@@ -53,7 +53,7 @@ static struct {
     bool threaded;     /* there is a thread: what nobody waits for gets done, too */
     bool denied;       /* none can be had */
     bool watched;      /* host_fd holds wake_fd and timer_fd: there is no thread */
-    bool taken;        /* signs have been taken that the driver may not have seen to */
+    bool look_again;   /* a host's sign has been missed or taken while somebody drove */
     bool driving;      /* somebody is in step() */
     bool asleep;       /* and polls, or is about to: wake it */
     bool caller;       /* a caller does, for as long as what it waits for is not done */
@@ -112,7 +112,7 @@ void gr_engine_count(bool wanted, int change)
 /* Where nobody drives and there is no thread, it is the host that has to be woken. */
 static void wake(void)
 {
-    if (engine.asleep || (engine.watched && !engine.driving))
+    if (engine.asleep || (engine.watched && !engine.driving && !engine.stopping))
         gr_port_wake_raise(engine.wake_fd);
     engine.asleep = false;
 }
@@ -275,13 +275,17 @@ void gr_engine_cancel(struct gr_exchange *exchange)
 static void watch_signs(void)
 {
     bool wanted = engine.host_fd >= 0 && engine.ready && !engine.threaded;
-    enum gr_watch watch = wanted ? GR_WATCH_READABLE : GR_WATCH_NOTHING;
+    enum gr_watch watch = wanted ? GR_WATCH_SIGNALS : GR_WATCH_NOTHING;
     if (wanted == engine.watched)
         return;
     engine.watched = wanted;
     gr_port_set_put(engine.host_fd, engine.wake_fd, watch);
     gr_port_set_put(engine.host_fd, engine.timer_fd, watch);
-    wake();
+    set_timer();
+    if (engine.active) { /* there may be sockets */
+        engine.look_again = true;
+        wake();
+    }
 }
 
 /* Libcurl lock. */
@@ -303,8 +307,8 @@ int gr_engine_fd(void)
     return engine.host_fd;
 }
 
-/* Makes host_fd not readable, before a step that sees to all there is. Where somebody else drives, who
- * clears the other two, only the sockets' signs are taken, so that the host does not spin. State lock. */
+/* Makes host_fd not readable, before a step that sees to all there is. Where somebody else drives the
+ * signs are taken as well, or the host would spin; that driver hands over to the host. State lock. */
 static void take_signs(void)
 {
     int fds[SIGNS], count;
@@ -317,7 +321,7 @@ static void take_signs(void)
                 engine.timer_set = INFINITY;
         }
     } while (count == SIGNS);
-    engine.taken = true;
+    engine.look_again = true;
 }
 
 /* ---- sockets: recorded, so that a forked child can close its copies ---- */
@@ -696,9 +700,11 @@ static void leave_role(void)
     engine.park_until = now + GRACE;
     if (engine.active || gr_timers_first(&engine.timers) < engine.park_until)
         kick();
-    set_timer();
-    if (engine.active)
+    if (engine.watched)
+        set_timer();
+    if (engine.watched && (engine.active || engine.look_again))
         wake();
+    engine.look_again = false;
 }
 
 static void drive_until(const bool *done, double until)
@@ -745,12 +751,12 @@ void gr_engine_wait(pthread_cond_t *cond, const bool *done, double until)
 static void pump(void)
 {
     engine.driving = true;
-    engine.taken = false;
+    engine.look_again = false;
     gr_engine_unlock();
     bool more = glance();
     gr_engine_lock();
     engine.driving = engine.asleep = false;
-    if (more || engine.taken || engine.sweep || can_start())
+    if (more || engine.look_again || engine.sweep || can_start())
         wake();
     if (engine.threaded)
         kick(); /* it has been started meanwhile */

@@ -10,7 +10,12 @@
 #include "url.h"
 #include "version.h"
 
-enum { MAX_FIELDS = 64 * 1024, FIRST_CAPACITY = 4096, HINT_MAX = 1024 * 1024 };
+enum {
+    MAX_FIELDS = 64 * 1024,
+    FIRST_FIELDS = 1000, /* of a size that malloc has at hand */
+    FIRST_CAPACITY = 4096,
+    HINT_MAX = 1024 * 1024
+};
 
 /* ---- buffers ---- */
 
@@ -193,7 +198,7 @@ static bool add_field(struct gr_exchange *exchange, const char *line, size_t len
 {
     struct gr_buffer *fields = &exchange->fields;
     size_t start = fields->len;
-    if (fields->len + len + 1 > MAX_FIELDS || !buffer_reserve(fields, FIRST_CAPACITY) ||
+    if (fields->len + len + 1 > MAX_FIELDS || !buffer_reserve(fields, FIRST_FIELDS) ||
         !buffer_add(fields, line, len) || !buffer_add(fields, "\n", 1))
         return false;
     for (char *c = fields->data + start; *c != ':' && *c != '\n'; c++)

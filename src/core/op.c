@@ -16,7 +16,8 @@ TAILQ_HEAD(op_list, gr_op);
 struct gr_mailbox {
     unsigned refs;
     pthread_cond_t changed;
-    int fd;
+    int fd;      /* a set: wake_fd, and the engine's descriptor for hosts */
+    int wake_fd; /* readable while raised; both are made when a host first asks */
     bool raised;
     bool abandoned; /* its owner has gone: nobody will fetch */
     struct gr_lane lane;
@@ -38,7 +39,7 @@ struct gr_mailbox *gr_mailbox_new(void)
     if (!box)
         return NULL;
     box->refs = 1;
-    box->fd = -1;
+    box->fd = box->wake_fd = -1;
     gr_port_cond_init(&box->changed);
     gr_lane_init(&box->lane, GR_CLASS_API);
     TAILQ_INIT(&box->finished);
@@ -58,8 +59,10 @@ void gr_mailbox_unref(struct gr_mailbox *box)
     if (--box->refs > 0)
         return;
     TAILQ_REMOVE(&boxes, box, link);
-    if (box->fd >= 0)
+    if (box->fd >= 0) {
         close(box->fd);
+        close(box->wake_fd);
+    }
     pthread_cond_destroy(&box->changed);
     free(box->events);
     free(box);
@@ -85,18 +88,35 @@ void gr_mailbox_release(struct gr_mailbox *box)
 static void raise_box(struct gr_mailbox *box)
 {
     if (!box->raised && box->fd >= 0)
-        gr_port_wake_raise(box->fd);
+        gr_port_wake_raise(box->wake_fd);
     box->raised = true;
+}
+
+/* A set that is readable when there is mail, and where there is no thread also when the engine has
+ * something to do. -1: no descriptors left. */
+static int new_set(struct gr_mailbox *box)
+{
+    int fd = gr_port_set_new(), engine_fd = gr_engine_fd(), wake_fd = gr_port_wake_new();
+    if (fd >= 0 && engine_fd >= 0 && wake_fd >= 0 &&
+        gr_port_set_put(fd, engine_fd, GR_WATCH_READABLE) &&
+        gr_port_set_put(fd, wake_fd, GR_WATCH_READABLE)) {
+        box->wake_fd = wake_fd;
+        if (box->raised)
+            gr_port_wake_raise(wake_fd);
+        return fd;
+    }
+    if (fd >= 0)
+        close(fd);
+    if (wake_fd >= 0)
+        close(wake_fd);
+    return -1;
 }
 
 int gr_mailbox_fd(struct gr_mailbox *box)
 {
     gr_engine_lock();
-    if (box->fd < 0) {
-        box->fd = gr_port_wake_new();
-        if (box->raised && box->fd >= 0)
-            gr_port_wake_raise(box->fd);
-    }
+    if (box->fd < 0)
+        box->fd = new_set(box);
     int fd = box->fd;
     gr_engine_unlock();
     return fd;
@@ -112,7 +132,7 @@ void gr_mailbox_wake(struct gr_mailbox *box)
 static void lower_box(struct gr_mailbox *box)
 {
     if (box->raised && box->fd >= 0)
-        gr_port_wake_clear(box->fd);
+        gr_port_wake_clear(box->wake_fd);
     box->raised = false;
 }
 
@@ -407,8 +427,12 @@ void gr_op_forked(void)
         gr_port_cond_init(&box->changed);
         if (box->fd < 0)
             continue;
-        gr_port_wake_renew(box->fd);
-        if (box->raised)
-            gr_port_wake_raise(box->fd);
+        close(box->wake_fd);
+        box->wake_fd = -1;
+        box->raised =
+            box->raised || !TAILQ_EMPTY(&pending); /* a host sets the engine going again */
+        int fresh = new_set(box);
+        if (fresh >= 0)
+            gr_port_replace(box->fd, fresh);
     }
 }

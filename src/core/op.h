@@ -66,7 +66,8 @@ void gr_mailbox_release(struct gr_mailbox *box);
 void gr_mailbox_ref(struct gr_mailbox *box);
 void gr_mailbox_unref(struct gr_mailbox *box);
 
-/* A descriptor, readable while there is something to fetch. Belongs to the mailbox; -1: none left. */
+/* A descriptor, readable while there is something to fetch, and where there is no thread also when
+ * gr_engine_pump has something to do. Belongs to the mailbox, keeps its number over a fork; -1: none left. */
 int gr_mailbox_fd(struct gr_mailbox *box);
 /* Makes the descriptor readable; fetching until nothing is left clears it. */
 void gr_mailbox_wake(struct gr_mailbox *box);

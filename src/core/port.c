@@ -43,9 +43,12 @@ int gr_port_set_new(void)
 
 bool gr_port_set_put(int set, int fd, enum gr_watch watch)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
-    if (watch == GR_WATCH_CHANGES)
-        event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+    static const uint32_t events[] = {
+        [GR_WATCH_READABLE] = EPOLLIN,
+        [GR_WATCH_SIGNALS] = EPOLLIN | EPOLLET,
+        [GR_WATCH_CHANGES] = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+    };
+    struct epoll_event event = {.events = events[watch], .data.fd = fd};
     return epoll_ctl(set, watch == GR_WATCH_NOTHING ? EPOLL_CTL_DEL : EPOLL_CTL_ADD, fd, &event) ==
            0;
 }

@@ -14,9 +14,10 @@ void gr_port_wake_clear(int fd);
 /* A descriptor that is readable while one of those put into it is. -1: no descriptors left. */
 int gr_port_set_new(void);
 
-/* Puts a descriptor into a set or takes it out, which must be done before it is closed. GR_WATCH_CHANGES
- * is for a socket: anything that happens to it makes the set readable, until it has been taken. */
-enum gr_watch { GR_WATCH_NOTHING, GR_WATCH_READABLE, GR_WATCH_CHANGES };
+/* Puts a descriptor into a set or takes it out, which must be done before it is closed. With
+ * GR_WATCH_SIGNALS the set is readable from when it becomes readable, is raised again or fires until it
+ * has been taken; with GR_WATCH_CHANGES, for sockets, from when anything happens to it. */
+enum gr_watch { GR_WATCH_NOTHING, GR_WATCH_READABLE, GR_WATCH_SIGNALS, GR_WATCH_CHANGES };
 bool gr_port_set_put(int set, int fd, enum gr_watch watch);
 
 /* Takes at most `max` of the descriptors that make a set readable; never waits. Their number. */

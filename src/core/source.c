@@ -22,7 +22,7 @@ struct gr_handle {
     uint64_t id;
     struct gr_source *source;
     struct gr_mailbox *events; /* NULL: nobody listens */
-    bool renew;
+    bool renew, thread;
     TAILQ_ENTRY(gr_handle) link;
 };
 
@@ -470,7 +470,7 @@ static void on_timer(struct gr_timer *timer, double now)
 
 /* ---- handles ---- */
 
-static struct gr_handle *join(struct gr_source *source, bool renew)
+static struct gr_handle *join(struct gr_source *source, const struct gr_options *options)
 {
     struct gr_handle *handle = calloc(1, sizeof *handle);
     if (!handle)
@@ -478,26 +478,28 @@ static struct gr_handle *join(struct gr_source *source, bool renew)
     stop_lingering(source);
     handle->id = ++last_id;
     handle->source = source;
-    handle->renew = renew;
+    handle->renew = options->renew;
+    handle->thread = options->thread;
+    gr_engine_count(handle->thread, 1);
     TAILQ_INSERT_TAIL(&source->handles, handle, link);
     set_timer(source, gr_now());
     return handle;
 }
 
 /* Takes over `fresh`, or frees it where the same source is there already. */
-static struct gr_handle *open_locked(struct gr_source *fresh, bool renew)
+static struct gr_handle *open_locked(struct gr_source *fresh, const struct gr_options *options)
 {
     struct gr_source *source = find_same(fresh);
     if (source) {
         source_free(fresh);
-        return join(source, renew);
+        return join(source, options);
     }
     fresh->hot = gr_hot_new();
     if (!fresh->hot || !enlist(fresh)) {
         source_free(fresh);
         return NULL;
     }
-    struct gr_handle *handle = join(fresh, renew);
+    struct gr_handle *handle = join(fresh, options);
     if (!handle)
         forget(fresh);
     return handle;
@@ -509,7 +511,7 @@ struct gr_handle *gr_source_open(const struct gr_options *options, struct gr_err
     struct gr_handle *handle = NULL;
     if (fresh) {
         gr_engine_lock();
-        handle = open_locked(fresh, options->renew);
+        handle = open_locked(fresh, options);
         gr_engine_unlock();
     }
     if (!handle)
@@ -538,6 +540,7 @@ void gr_source_close(struct gr_handle *handle, bool forget_token)
     double now = gr_now();
     cancel_waits(handle);
     TAILQ_REMOVE(&source->handles, handle, link);
+    gr_engine_count(handle->thread, -1);
     if (handle->events)
         gr_mailbox_unref(handle->events);
     if (!TAILQ_EMPTY(&source->handles))

@@ -35,6 +35,8 @@ struct gr_request request_to(const char *method, const char *url)
     };
 }
 
+static bool threadless; /* counted with the engine as one who wants no thread */
+
 struct gr_options options_for(const char *token_url)
 {
     return (struct gr_options){
@@ -45,6 +47,7 @@ struct gr_options options_for(const char *token_url)
         .timeout = 15,
         .connect_timeout = 5,
         .renew = true,
+        .thread = !threadless,
     };
 }
 
@@ -74,6 +77,8 @@ void use_thread(bool threaded)
 {
     gr_engine_shutdown(0);
     gr_engine_lock();
-    gr_engine_want_thread(threaded);
+    if (threadless == threaded)
+        gr_engine_count(false, threaded ? -1 : 1);
+    threadless = !threaded;
     gr_engine_unlock();
 }

@@ -44,7 +44,7 @@ const char *outcome(struct gr_op *op);
  * killed by a signal. */
 int await_child(int pid);
 
-/* Ends everything and starts anew without, or with, a thread. */
+/* Ends everything and starts anew without, or with, a thread: what options_for gives says so, too. */
 void use_thread(bool threaded);
 
 #endif

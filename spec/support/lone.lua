@@ -1,0 +1,82 @@
+-- Run by threadless_spec.lua in a process of its own, which has no thread besides the first until
+-- it asks for one. Prints what happened, a line each.
+
+local core = require("groove.core")
+local groove = require("groove")
+
+local suspended = 0
+
+local function options(more)
+    local out = {
+        token_url = os.getenv("SPEC_TOKEN_URL"), client_id = os.getenv("SPEC_CLIENT_ID"),
+        client_secret = os.getenv("SPEC_CLIENT_SECRET"), scope = os.getenv("SPEC_SCOPE"),
+        ca_file = os.getenv("SPEC_CA_FILE"), api_url = os.getenv("SPEC_API_URL"),
+        client_instance_id = ("x"):rep(40), thread = false,
+    }
+    for name, value in pairs(more or {}) do
+        out[name] = value
+    end
+    return out
+end
+
+local function say(what, good)
+    print(what .. ": " .. (good and "yes" or "no"))
+end
+
+local function threads()
+    local pipe = assert(io.popen("ls /proc/$PPID/task | wc -l"))
+    local count = pipe:read("n")
+    pipe:close()
+    return count
+end
+
+-- A host without a poll of its own: dispatches until it has happened.
+local function dispatch_until(condition)
+    local deadline = core.now() + 10
+    while not condition() and core.now() < deadline do
+        groove.dispatch()
+    end
+    return condition()
+end
+
+local before = threads()
+local client = assert(groove.new(options()))
+say("blocking", client:search("love"))
+
+local heard
+client.async:search("night"):on_done(function(page, err) heard = page and not err end)
+say("dispatch", dispatch_until(function() return heard end))
+
+local call = client.async:search("love")
+local found = call:wait(10)
+say("wait", found and call:done())
+
+local first, second = client.async:search("a"), client.async:search("b")
+say("several", second:wait(10) and first:wait(10))
+
+local patient = assert(groove.new(options({
+    suspend = function()
+        suspended = suspended + 1
+        groove.dispatch()
+    end,
+})))
+say("suspend", patient:search("love") and suspended > 0)
+
+local source = assert(groove.token_source({
+    token_url = os.getenv("SPEC_TOKEN_URL"), client_id = os.getenv("SPEC_CLIENT_ID"),
+    client_secret = os.getenv("SPEC_CLIENT_SECRET"), scope = os.getenv("SPEC_SCOPE"),
+    ca_file = os.getenv("SPEC_CA_FILE"), thread = false, params = { test = "lone" },
+}))
+local refreshed
+source.async:refresh():on_done(function(token) refreshed = token end)
+say("token", dispatch_until(function() return refreshed end) and source:peek() == refreshed)
+
+say("descriptor", groove.fd() == groove.fd())
+say("alone", threads() == before)
+
+-- One that says nothing gets the thread, at its first use.
+local usual = assert(groove.new(options({ scope = "another", thread = true })))
+say("not yet", threads() == before)
+usual:search("love")
+say("thread", threads() > before)
+say("still", client:search("love"))
