@@ -1,6 +1,6 @@
 /* engine: the one place of a process that does I/O.
  *
- * A thread of its own runs step() for ever; where none can be had (RLIMIT_NPROC 0, seccomp) or none is
+ * A thread of its own runs gr_engine_step() for ever; where none can be had (RLIMIT_NPROC 0, seccomp) or none is
  * wanted, whoever waits runs it, with the same results, and a host that polls runs one that does not wait
  * (gr_engine_pump) whenever gr_engine_fd is readable. A caller that waits while nothing else
  * is going on runs it, too, and the thread stays away meanwhile: two changes of threads for each of a

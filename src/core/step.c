@@ -1,0 +1,361 @@
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "engine_state.h"
+#include "port.h"
+
+enum { IDLE_POLL_MS = 3600 * 1000, SIGNS = 64 };
+
+/* ---- for hosts that poll ---- */
+
+/* Keeps what host_fd holds right: nothing where a thread sees to it. Whoever drives next does so for the
+ * sockets, which are the driver's. State lock. */
+void gr_engine_watch_signs(void)
+{
+    bool wanted = gr_engine.host_fd >= 0 && gr_engine.ready && !gr_engine.threaded;
+    enum gr_watch watch = wanted ? GR_WATCH_SIGNALS : GR_WATCH_NOTHING;
+    if (wanted == gr_engine.watched)
+        return;
+    gr_engine.watched = wanted;
+    gr_port_set_put(gr_engine.host_fd, gr_engine.wake_fd, watch);
+    gr_port_set_put(gr_engine.host_fd, gr_engine.timer_fd, watch);
+    gr_engine_set_timer();
+    if (gr_engine.active) { /* there may be sockets */
+        gr_engine.look_again = true;
+        gr_engine_wake();
+    }
+}
+
+/* Libcurl lock. */
+static void watch_sockets(bool wanted)
+{
+    if (wanted == gr_engine.sockets_watched)
+        return;
+    gr_engine.sockets_watched = wanted;
+    for (size_t i = 0; i < gr_engine.socket_count; i++)
+        gr_port_set_put(gr_engine.host_fd, gr_engine.sockets[i],
+                        wanted ? GR_WATCH_CHANGES : GR_WATCH_NOTHING);
+}
+
+int gr_engine_fd(void)
+{
+    if (gr_engine.host_fd < 0)
+        gr_engine.host_fd = gr_port_set_new();
+    gr_engine_watch_signs();
+    return gr_engine.host_fd;
+}
+
+/* Makes host_fd not readable, before a step that sees to all there is. Where somebody else drives the
+ * signs are taken as well, or the host would spin; that driver hands over to the host. State lock. */
+void gr_engine_take_signs(void)
+{
+    int fds[SIGNS], count;
+    do {
+        count = gr_port_set_take(gr_engine.host_fd, fds, SIGNS);
+        for (int i = 0; i < count && !gr_engine.driving; i++) {
+            if (fds[i] == gr_engine.wake_fd || fds[i] == gr_engine.timer_fd)
+                gr_port_wake_clear(fds[i]);
+            if (fds[i] == gr_engine.timer_fd)
+                gr_engine.timer_set = INFINITY;
+        }
+    } while (count == SIGNS);
+    gr_engine.look_again = true;
+}
+/* ---- sockets: recorded, so that a forked child can close its copies ---- */
+
+static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    (void)arg, (void)purpose;
+    if (gr_engine.socket_count == gr_engine.socket_capacity) {
+        size_t capacity = gr_engine.socket_capacity ? gr_engine.socket_capacity * 2 : 64;
+        int *sockets = realloc(gr_engine.sockets, capacity * sizeof *sockets);
+        if (!sockets)
+            return CURL_SOCKET_BAD;
+        gr_engine.sockets = sockets;
+        gr_engine.socket_capacity = capacity;
+    }
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    if (fd < 0)
+        return CURL_SOCKET_BAD;
+    if (gr_engine.sockets_watched && !gr_port_set_put(gr_engine.host_fd, fd, GR_WATCH_CHANGES)) {
+        close(fd);
+        return CURL_SOCKET_BAD;
+    }
+    gr_engine.sockets[gr_engine.socket_count++] = fd;
+    return fd;
+}
+
+static int on_close(void *arg, curl_socket_t fd)
+{
+    (void)arg;
+    for (size_t i = 0; i < gr_engine.socket_count; i++) {
+        if (gr_engine.sockets[i] == fd) {
+            gr_engine.sockets[i] = gr_engine.sockets[--gr_engine.socket_count];
+            break;
+        }
+    }
+    if (gr_engine.sockets_watched)
+        gr_port_set_put(gr_engine.host_fd, fd, GR_WATCH_NOTHING);
+    return close(fd);
+}
+
+/* ---- libcurl handles ---- */
+
+static CURL *take_handle(void)
+{
+    return gr_engine.spares ? gr_engine.spare[--gr_engine.spares] : curl_easy_init();
+}
+
+/* A handle that carried a secret is not kept: it holds a copy of what it sent until it is freed. */
+void gr_engine_drop_handle(struct gr_exchange *exchange)
+{
+    CURL *easy = exchange->easy;
+    bool keep = exchange->class == GR_CLASS_API && gr_engine.spares < SPARE_HANDLES;
+    exchange->easy = NULL;
+    if (!easy)
+        return;
+    if (!keep) {
+        curl_easy_cleanup(easy);
+        return;
+    }
+    curl_easy_reset(easy);
+    gr_engine.spare[gr_engine.spares++] = easy;
+}
+
+static bool add_handle(struct gr_exchange *exchange)
+{
+    if (exchange->prepare && !exchange->prepare(exchange))
+        return false;
+    CURL *easy = take_handle();
+    if (!easy || !gr_engine.multi) {
+        gr_error_set(&exchange->error, GR_E_TRANSPORT, "out_of_memory", 0, true, "out of memory");
+        curl_easy_cleanup(easy);
+        return false;
+    }
+    exchange->easy = easy;
+    if (!gr_exchange_open(exchange, easy))
+        return false;
+    gr_engine.guarded = gr_engine.guarded || !exchange->plain;
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
+    if (curl_multi_add_handle(gr_engine.multi, easy) == CURLM_OK)
+        return true;
+    gr_error_set(&exchange->error, GR_E_TRANSPORT, "transfer_failed", 0, true,
+                 "libcurl did not take the request");
+    return false;
+}
+
+static CURLM *multi_new(void)
+{
+    CURLM *multi = curl_multi_init();
+    if (multi) {
+        curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
+        curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, 64L);
+    }
+    return multi;
+}
+
+/* ---- one step ---- */
+
+/* Takes what may start out of the queues, the lanes of a class in turn. State lock. */
+static void pick(struct exchange_list *fresh)
+{
+    for (int i = 0; i < GR_CLASS_COUNT; i++) {
+        struct class *class = &gr_engine.classes[i];
+        while (class->running < class->limit && !TAILQ_EMPTY(&class->lanes)) {
+            struct gr_exchange *exchange = TAILQ_FIRST(&TAILQ_FIRST(&class->lanes)->exchanges);
+            gr_engine_dequeue(exchange);
+            exchange->state = GR_EXCHANGE_RUNNING;
+            class->running++;
+            TAILQ_INSERT_TAIL(fresh, exchange, link);
+        }
+    }
+}
+
+/* Takes those whose end has come out of the running ones. State lock. */
+static void sweep(struct exchange_list *gone)
+{
+    struct gr_exchange *exchange, *next;
+    if (!gr_engine.sweep)
+        return;
+    gr_engine.sweep = false;
+    for (exchange = TAILQ_FIRST(&gr_engine.running); exchange; exchange = next) {
+        next = TAILQ_NEXT(exchange, link);
+        if (!exchange->ending)
+            continue;
+        TAILQ_REMOVE(&gr_engine.running, exchange, link);
+        TAILQ_INSERT_TAIL(gone, exchange, link);
+    }
+}
+
+static void start_all(struct exchange_list *fresh, struct exchange_list *done)
+{
+    struct gr_exchange *exchange;
+    while ((exchange = TAILQ_FIRST(fresh))) {
+        TAILQ_REMOVE(fresh, exchange, link);
+        if (add_handle(exchange)) {
+            TAILQ_INSERT_TAIL(&gr_engine.running, exchange, link);
+        } else {
+            gr_engine_drop_handle(exchange);
+            TAILQ_INSERT_TAIL(done, exchange, link);
+        }
+    }
+}
+
+static void remove_all(struct exchange_list *gone, struct exchange_list *done)
+{
+    struct gr_exchange *exchange;
+    while ((exchange = TAILQ_FIRST(gone))) {
+        TAILQ_REMOVE(gone, exchange, link);
+        curl_multi_remove_handle(gr_engine.multi, exchange->easy);
+        gr_engine_drop_handle(exchange);
+        TAILQ_INSERT_TAIL(done, exchange, link);
+    }
+}
+
+static void collect(struct exchange_list *done)
+{
+    CURLMsg *message;
+    int left;
+    while ((message = curl_multi_info_read(gr_engine.multi, &left))) {
+        CURL *easy = message->easy_handle;
+        CURLcode code = message->data.result;
+        char *owner = NULL;
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(easy, CURLINFO_PRIVATE, &owner);
+        struct gr_exchange *exchange = (struct gr_exchange *)(void *)owner;
+        gr_exchange_close(exchange, code);
+        curl_multi_remove_handle(gr_engine.multi, easy);
+        gr_engine_drop_handle(exchange);
+        TAILQ_REMOVE(&gr_engine.running, exchange, link);
+        TAILQ_INSERT_TAIL(done, exchange, link);
+    }
+}
+
+/* Where libcurl may write to a closed TLS connection or start a thread that resolves a name, a caller's
+ * thread blocks its signals: SIGPIPE is not the host's to see, and the new thread inherits the mask.
+ * Plain connections are written to without SIGPIPE. The engine's own thread has them blocked anyway. */
+static void transfer(struct exchange_list *gone, struct exchange_list *done, bool by_caller)
+{
+    struct gr_signals saved;
+    int running;
+    bool guard = gr_engine.guarded && by_caller;
+    if (guard)
+        gr_port_signals_block(&saved);
+    remove_all(gone, done);
+    curl_multi_perform(gr_engine.multi, &running);
+    collect(done);
+    if (guard)
+        gr_port_signals_restore(&saved);
+}
+
+/* State lock. */
+static void finish_all(struct exchange_list *done)
+{
+    struct gr_exchange *exchange;
+    while ((exchange = TAILQ_FIRST(done))) {
+        TAILQ_REMOVE(done, exchange, link);
+        gr_engine.classes[exchange->class].running--;
+        gr_engine_finish(exchange);
+    }
+}
+
+/* When libcurl wants to be called even if nothing happens: time-outs of its own, a name to resolve. */
+static double transfer_due(void)
+{
+    long ms = -1;
+    if (!gr_engine.sockets_watched || curl_multi_timeout(gr_engine.multi, &ms) != CURLM_OK ||
+        ms < 0)
+        return INFINITY;
+    return gr_now() + (double)ms / 1000;
+}
+
+bool gr_engine_can_start(void)
+{
+    for (int i = 0; i < GR_CLASS_COUNT; i++)
+        if (gr_engine.classes[i].running < gr_engine.classes[i].limit &&
+            !TAILQ_EMPTY(&gr_engine.classes[i].lanes))
+            return true;
+    return false;
+}
+
+/* Everything that can be done without waiting. Returns whether it is time to wait: not before whoever
+ * drives has looked whether what ended is what it waits for. */
+static bool work(bool by_caller)
+{
+    struct exchange_list fresh = TAILQ_HEAD_INITIALIZER(fresh);
+    struct exchange_list gone = TAILQ_HEAD_INITIALIZER(gone);
+    struct exchange_list done = TAILQ_HEAD_INITIALIZER(done);
+
+    gr_engine_lock();
+    gr_timers_run(&gr_engine.timers, gr_now());
+    sweep(&gone);
+    pick(&fresh);
+    bool watched = gr_engine.watched;
+    gr_engine_unlock();
+
+    watch_sockets(watched);
+    if (!gr_engine.multi)
+        gr_engine.multi = multi_new();
+    start_all(&fresh, &done);
+    transfer(&gone, &done, by_caller);
+    double due = transfer_due();
+
+    gr_engine_lock();
+    gr_engine.transfer = due;
+    finish_all(&done);
+    bool idle =
+        !gr_engine.ended && !gr_engine_can_start() && !gr_engine.sweep && !gr_engine.stopping;
+    gr_engine_set_timer();
+    gr_engine.asleep = idle;
+    gr_engine_unlock();
+    return idle;
+}
+
+static void doze(double seconds)
+{
+    struct curl_waitfd extra[] = {
+        {.fd = gr_engine.wake_fd, .events = CURL_WAIT_POLLIN},
+        {.fd = gr_engine.timer_fd, .events = CURL_WAIT_POLLIN},
+    };
+    int ms = seconds < IDLE_POLL_MS / 1000.0 ? (int)ceil(seconds * 1000) : IDLE_POLL_MS;
+    curl_multi_poll(gr_engine.multi, extra, 2, ms, NULL);
+
+    gr_engine_lock();
+    gr_engine.asleep = false;
+    if (extra[0].revents)
+        gr_port_wake_clear(gr_engine.wake_fd);
+    if (extra[1].revents) {
+        gr_port_timer_clear(gr_engine.timer_fd);
+        gr_engine.timer_set = INFINITY;
+    }
+    gr_engine_unlock();
+}
+
+/* The body of the engine's loop: works, then waits for more, at most for `seconds`. */
+void gr_engine_step(double seconds, bool by_caller)
+{
+    pthread_mutex_lock(&gr_engine.curl_lock);
+    bool idle = work(by_caller);
+    pthread_mutex_unlock(&gr_engine.curl_lock);
+    if (idle && gr_engine.multi)
+        doze(seconds);
+}
+
+/* The step of a host that polls: works and does not wait. Returns whether libcurl could go on at once:
+ * it may leave a part of what has arrived unread, of which a socket in host_fd gives no second sign. */
+bool gr_engine_glance(void)
+{
+    int count = 0;
+    pthread_mutex_lock(&gr_engine.curl_lock);
+    work(true);
+    if (gr_engine.multi && gr_engine.sockets_watched)
+        curl_multi_wait(gr_engine.multi, NULL, 0, 0, &count);
+    pthread_mutex_unlock(&gr_engine.curl_lock);
+    return count > 0;
+}
