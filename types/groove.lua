@@ -74,7 +74,7 @@
 ---@field proxy? string of other than loopback addresses
 ---@field user_agent? string
 ---@field allow_http? boolean http to any address: anybody on the way reads the secret
----@field thread? boolean false: no I/O thread; `groove.dispatch` and blocking calls do the work
+---@field thread? boolean false: no I/O thread, as long as every open source of the process says so; `groove.dispatch` and blocking calls do the work
 ---@field renew? boolean false: a token is asked for only when somebody needs one
 ---@field on_event? fun(event: groove.Event) called from `dispatch` and at the start of a blocking call
 ---@field origin? string where `fetch` may send the token: scheme, host and port of a URL
