@@ -41,6 +41,7 @@ build = {
                 "src/binding/process.c",
                 "src/binding/source.c",
                 "src/core/answer.c",
+                "src/core/attempt.c",
                 "src/core/clock.c",
                 "src/core/config.c",
                 "src/core/engine.c",
