@@ -6,17 +6,11 @@ local service = require("spec.support.service")
 
 describe("bad input", function()
     local sandbox
-    local faults = {}
+    local fault_of, clear_faults = service.faults(function() return sandbox end)
 
     setup(function() sandbox = assert(groove.sandbox()) end)
     teardown(function() sandbox:stop() end)
-    after_each(function()
-        while #faults > 0 do table.remove(faults):clear() end
-    end)
-
-    local function fault_of(spec)
-        faults[#faults + 1] = assert(sandbox:fault(spec))
-    end
+    after_each(clear_faults)
 
     local function failing_token(more)
         local source = service.source(sandbox, more)

@@ -12,17 +12,11 @@ end
 
 describe("safety", function()
     local sandbox
-    local faults = {}
+    local fault_of, clear_faults = service.faults(function() return sandbox end)
 
     setup(function() sandbox = assert(groove.sandbox()) end)
     teardown(function() sandbox:stop() end)
-    after_each(function()
-        while #faults > 0 do table.remove(faults):clear() end
-    end)
-
-    local function fault_of(spec)
-        faults[#faults + 1] = assert(sandbox:fault(spec))
-    end
+    after_each(clear_faults)
 
     it("sends secrets by https only, but for loopback and by leave", function()
         local function url(text, more)

@@ -7,7 +7,7 @@ local service = require("spec.support.service")
 
 describe("the life of a token", function()
     local sandbox, source
-    local faults = {}
+    local fault_of, clear_faults = service.faults(function() return sandbox end)
 
     setup(function() sandbox = assert(groove.sandbox()) end)
     teardown(function() sandbox:stop() end)
@@ -15,14 +15,8 @@ describe("the life of a token", function()
     after_each(function()
         if source then source:close() end
         source = nil
-        while #faults > 0 do table.remove(faults):clear() end
+        clear_faults()
     end)
-
-    local function fault_of(spec)
-        local fault = assert(sandbox:fault(spec))
-        faults[#faults + 1] = fault
-        return fault
-    end
 
     local function requests_during(fn)
         local before = service.token_requests(sandbox)

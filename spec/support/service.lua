@@ -34,6 +34,23 @@ function M.api_requests(sandbox)
     return counts.api
 end
 
+--- Faults that no test leaves behind: `add(spec)`, and `clear()` for after_each.
+-- @tparam function sandbox `sandbox()`, as it is made in setup
+function M.faults(sandbox)
+    local active = {}
+    local function add(spec)
+        local fault = assert(sandbox():fault(spec))
+        active[#active + 1] = fault
+        return fault
+    end
+    local function clear()
+        while #active > 0 do
+            table.remove(active):clear()
+        end
+    end
+    return add, clear
+end
+
 local serial = 0
 
 --- Options for a source of the sandbox's that no other test shares.
