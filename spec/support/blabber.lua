@@ -56,7 +56,7 @@ local function use_source(more)
     dump(problem)
     dump(source)
     dump(source:info())
-    dump(select(2, source:refresh({ timeout = 1 })))
+    dump(select(2, source:refresh({ timeout = 0.3 })))
     local call = source.async:token()
     dump(call)
     dump(select(2, call:result()))
@@ -84,7 +84,7 @@ for _, spec in ipairs(token_faults) do
     spec.on = "token"
     with_fault(spec, function()
         for _, auth in ipairs({ "post", "basic" }) do
-            use_source({ auth = auth, timeout = 0.5 })
+            use_source({ auth = auth, timeout = 0.3 })
         end
     end)
 end
@@ -114,9 +114,9 @@ with_fault({ on = "token", body = answer() }, function()
         { body = TOKEN }, { close = true } }) do
         spec.on = "api"
         with_fault(spec, function()
-            use_client({ timeout = 1, on_event = dump })
-            use_client({ timeout = 1, token_in = "query", on_event = dump })
-            use_client({ timeout = 1, user_token = TOKEN })
+            use_client({ timeout = 0.3, on_event = dump })
+            use_client({ timeout = 0.3, token_in = "query", on_event = dump })
+            use_client({ timeout = 0.3, user_token = TOKEN })
         end)
     end
 end)
