@@ -12,15 +12,8 @@
 
 #include <cmocka.h>
 
+#include "sanitized.h"
 #include "secret.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
 
 static bool all_zero(const char *bytes, size_t len)
 {
@@ -84,7 +77,7 @@ static void used_block_comes_back_zeroed(void **state)
 static void free_zeroes(void **state)
 {
     (void)state;
-#ifdef SANITIZED
+#if SANITIZED
     skip(); /* a sanitizer stops, rightly, a look at freed bytes */
 #else
     struct gr_secret *secret = gr_secret_new("0123456789abcdefghijklmnopqrstuvwxyz", 36);
@@ -157,7 +150,7 @@ static void hundred_thousand_sources_are_cheap(void **state)
     }
     used = resident_kib() - before;
     print_message("100,000 sources: %ld KiB\n", used);
-#ifndef SANITIZED /* which has memory of its own for each byte */
+#if !SANITIZED /* which has memory of its own for each byte */
     assert_true(used < 18 * 1024);
 #endif
     for (size_t i = 0; i < 2 * SOURCES; i++)

@@ -276,8 +276,12 @@ local function ready_flow(await, source, seconds)
     return true
 end
 
-local function header_lines(headers, token)
-    local lines = { "Authorization: Bearer " .. token }
+--- Headers as the core takes them.
+-- @tparam ?table headers strings by name
+-- @tparam[opt] string first a line that goes first
+-- @treturn table list of "Name: value"
+function M.header_lines(headers, first)
+    local lines = { first }
     for name, value in pairs(headers or {}) do
         lines[#lines + 1] = name .. ": " .. value
     end
@@ -293,7 +297,7 @@ local function exchange(await, request, token, deadline)
     return await(core.request({
         method = request.method,
         url = request.url,
-        headers = header_lines(request.headers, token),
+        headers = M.header_lines(request.headers, "Authorization: Bearer " .. token),
         body = request.body,
         timeout = seconds,
         options = request.options,

@@ -42,15 +42,6 @@ local function own_transport(transport, message)
     return answer
 end
 
-local function lines(headers)
-    local list, n = {}, 0
-    for name, value in pairs(headers) do
-        n = n + 1
-        list[n] = name .. ": " .. value
-    end
-    return list
-end
-
 -- One exchange: by the client's transport, or the core.
 local function send(await, client, message, seconds)
     if client._transport then
@@ -60,7 +51,7 @@ local function send(await, client, message, seconds)
     return await(core.request({
         method = message.method,
         url = message.url,
-        headers = lines(message.headers),
+        headers = source.header_lines(message.headers),
         body = message.body,
         timeout = seconds,
         options = client._request,

@@ -27,7 +27,6 @@
 #endif
 
 void gr_lua_setfuncs(lua_State *L, const luaL_Reg *functions, int upvalues);
-void *gr_lua_testudata(lua_State *L, int index, const char *name);
 /* Ties the value at the top to the userdata at `index`, for as long as that lives; pops it. */
 void gr_lua_anchor(lua_State *L, int index);
 /* A new metatable by that name with `metamethods`, and `methods` as its __index; left on the stack. */

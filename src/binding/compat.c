@@ -11,17 +11,6 @@ void gr_lua_setfuncs(lua_State *L, const luaL_Reg *functions, int upvalues)
     lua_pop(L, upvalues);
 }
 
-void *gr_lua_testudata(lua_State *L, int index, const char *name)
-{
-    void *data = lua_touserdata(L, index);
-    if (!data || !lua_getmetatable(L, index))
-        return NULL;
-    luaL_getmetatable(L, name);
-    bool same = lua_rawequal(L, -1, -2);
-    lua_pop(L, 2);
-    return same ? data : NULL;
-}
-
 /* Before 5.4 what a userdata can carry has to be a table. */
 void gr_lua_anchor(lua_State *L, int index)
 {

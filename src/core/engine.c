@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stddef.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "engine_state.h"
@@ -199,6 +200,7 @@ void gr_engine_cancel(struct gr_exchange *exchange)
     exchange->cancelled = true; /* its error is the driver's to write */
     end_early(exchange);
 }
+
 /* ---- who drives ---- */
 
 /* The role is only ever taken and left under the state lock. */

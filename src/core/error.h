@@ -1,7 +1,7 @@
 /* error: what went wrong, in known fields only.
  *
- * Never built from bytes that came over the wire, except an OAuth error code that has passed
- * gr_error_code_safe(): a server that echoes a secret must not be able to put it into a log. */
+ * Never built from bytes that came over the wire, except an OAuth error code that answer.c has
+ * found harmless: a server that echoes a secret must not be able to put it into a log. */
 #ifndef GROOVE_ERROR_H
 #define GROOVE_ERROR_H
 

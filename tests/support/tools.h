@@ -7,21 +7,10 @@
 
 #include "config.h"
 #include "op.h"
+#include "sanitized.h"
 #include "source.h"
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
-
-/* Sanitizers take time: what is repeated only to meet a race is repeated less. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 /* Seconds that stand for "for ever": a test that has to wait that long has failed. */
 #define LONG 10.0
