@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -160,14 +161,14 @@ static void hundred_thousand_sources_are_cheap(void **state)
 }
 
 /* The kernel's own word that the pages stay out of a core dump ("dd"). */
-static void pages_are_left_out_of_dumps(void **state)
+/* Whether the pages of a secret have a flag of proc(5)'s VmFlags; skips where the system does not tell. */
+static void assert_pages_have(const char *flag)
 {
     struct gr_secret *secret = gr_secret_new(NULL, 100);
     char line[512];
-    bool inside = false, left_out = false;
+    bool inside = false, found = false;
     FILE *file = fopen("/proc/self/smaps", "r");
 
-    (void)state;
     if (!file) {
         gr_secret_free(secret);
         skip();
@@ -177,11 +178,28 @@ static void pages_are_left_out_of_dumps(void **state)
         if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
             inside = (uintptr_t)secret >= from && (uintptr_t)secret < to;
         else if (inside && strncmp(line, "VmFlags:", 8) == 0)
-            left_out = strstr(line, " dd") != NULL;
+            found = strstr(line, flag) != NULL;
     }
     fclose(file);
     gr_secret_free(secret);
-    assert_true(left_out);
+    assert_true(found);
+}
+
+static void pages_are_left_out_of_dumps(void **state)
+{
+    (void)state;
+    assert_pages_have(" dd");
+}
+
+static void pages_are_locked_where_allowed(void **state)
+{
+    struct rlimit limit;
+
+    (void)state;
+    /* a sanitizer makes mlock do nothing */
+    if (SANITIZED || getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur < 1024 * 1024)
+        skip();
+    assert_pages_have(" lo");
 }
 
 static void *churn(void *seed)
@@ -250,6 +268,8 @@ static void child_of_a_fork_goes_on(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        /* first: later ones use up what an ordinary user may lock */
+        cmocka_unit_test(pages_are_locked_where_allowed),
         cmocka_unit_test(copies_and_terminates),
         cmocka_unit_test(every_length_holds_its_bytes),
         cmocka_unit_test(used_block_comes_back_zeroed),
