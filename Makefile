@@ -1,6 +1,7 @@
 # groove: `make help` lists the targets. Recipes run under sh; GNU make 4 is needed.
 
 LUA     ?= 5.4
+LUAS    ?= 5.1 5.2 5.3 5.4 jit
 PREFIX  ?= /usr/local
 DESTDIR ?=
 CFLAGS  ?= -O2 -g
@@ -31,20 +32,24 @@ pkg       = $(shell $(PKG_CONFIG) $(1) $(2) 2>/dev/null)
 CORE_FLAGS := -std=c11 -D_GNU_SOURCE -Isrc/core $(call pkg,--cflags,$(PKGS)) \
               -fPIC -fvisibility=hidden -pthread $(WARNINGS)
 LUA_FLAGS  := $(call pkg,--cflags,$(LUA_PKG))
+LUA_LIBS    = $(call pkg,--libs,$(LUA_PKG))
 LIBS       := $(call pkg,--libs,$(PKGS)) -pthread
 COMPILE     = $(CC) $(CORE_FLAGS) -MMD -MP $(CPPFLAGS) $(CFLAGS) $(FLAGS_$(VARIANT))
 LINK        = $(CC) $(CFLAGS) $(FLAGS_$(VARIANT)) $(LDFLAGS)
 
+LUA_FILES   := $(shell find lua/groove -type f 2>/dev/null)
 CORE_SRC    := $(wildcard src/core/*.c)
 BINDING_SRC := $(wildcard src/binding/*.c)
 CORE_OBJ    := $(CORE_SRC:src/core/%.c=$(BUILD)/core/%.o)
 BINDING_OBJ := $(BINDING_SRC:src/binding/%.c=$(BUILD)/$(LUA)/binding/%.o)
 ARCHIVE     := $(BUILD)/core/libgroove.a
+STATIC      := $(BUILD)/$(LUA)/libgroove.a
+STATIC_OBJ  := $(BUILD)/$(LUA)/embed/preload.o $(BUILD)/$(LUA)/embed/files.o
+ENGINE      := $(BUILD)/$(LUA)/engine
 MODULE      := $(BUILD)/$(LUA)/groove/core.so
 SUPPORT_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 C_TESTS     := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c tests/simulate.c))
 
-LUA_FILES   := $(shell find lua/groove -type f 2>/dev/null)
 LUA_DIR     := $(PREFIX)/share/lua/$(LUA_ABI)
 LUA_CDIR    := $(PREFIX)/lib/lua/$(LUA_ABI)
 
@@ -53,15 +58,17 @@ env_of = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
          LUA_CPATH='$(CURDIR)/$(1)/$(LUA)/?.so;;'
 
 .DELETE_ON_ERROR:
-.PHONY: all help needs deps deps-lint deps-bench env demo sandbox test tests check bench lint format \
-        asan tsan sanitized install uninstall clean
+.PHONY: all every static engine help needs deps deps-base deps-test deps-hosts deps-lint deps-bench env demo sandbox \
+        test tests check hosts bench lint format asan tsan sanitized install uninstall clean
 
 all: $(MODULE)
 
 help:
 	@echo 'make            build for Lua $(LUA) (LUA=5.4|5.3|5.2|5.1|jit)'
+	@echo 'make static     build/$(LUA)/libgroove.a for programs that link it (src/groove.h)'
 	@echo 'make demo       20 seconds with the sandbox: search, lookup, tokens renewed in the background'
-	@echo 'make test       C tests, simulation, specs; ends with "N passed, N failed"'
+	@echo 'make test       C tests, simulation, specs on $(LUAS); ends with "N passed, N failed"'
+	@echo 'make hosts      the examples for LOVE, mpv, Neovim, HAProxy, ..., each started for real'
 	@echo 'make deps       install the packages that build, demo and test need'
 	@echo 'make sandbox    the stand-in service, until Ctrl-C'
 	@echo 'make bench      speed, side by side with plain libcurl and Go'
@@ -95,6 +102,29 @@ $(MODULE): $(BINDING_OBJ) $(ARCHIVE)
 	@mkdir -p $(@D)
 	$(LINK) -shared -o $@ $(BINDING_OBJ) $(ARCHIVE) $(LIBS)
 
+# All of it as one archive, the Lua files included, for programs that link it: see src/groove.h.
+$(BUILD)/$(LUA)/embed/files.c: $(LUA_FILES) tools/embed.sh
+	@mkdir -p $(@D)
+	tools/embed.sh lua >$@
+
+$(BUILD)/$(LUA)/embed/preload.o: src/embed/preload.c Makefile | needs
+	@mkdir -p $(@D)
+	$(COMPILE) $(LUA_FLAGS) -Isrc -c -o $@ $<
+
+$(BUILD)/$(LUA)/embed/files.o: $(BUILD)/$(LUA)/embed/files.c Makefile
+	$(COMPILE) -Isrc/embed -c -o $@ $<
+
+$(STATIC): $(CORE_OBJ) $(BINDING_OBJ) $(STATIC_OBJ)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(ENGINE): examples/engine/engine.c $(STATIC) Makefile
+	$(COMPILE) $(LUA_FLAGS) -Isrc -MF $@.d -o $@ $< $(LDFLAGS) $(STATIC) $(LUA_LIBS) $(LIBS)
+
+static: $(STATIC)
+
+engine: $(ENGINE)
+
 $(SUPPORT_OBJ): $(BUILD)/tests/support/%.o: tests/support/%.c Makefile
 	@mkdir -p $(@D)
 	$(COMPILE) -c -o $@ $<
@@ -105,36 +135,40 @@ $(BUILD)/tests/%: tests/%.c $(SUPPORT_OBJ) $(ARCHIVE) Makefile
 
 tests: $(C_TESTS)
 
--include $(CORE_OBJ:.o=.d) $(BINDING_OBJ:.o=.d) $(SUPPORT_OBJ:.o=.d) $(C_TESTS:=.d)
+every:
+	@+for lua in $(LUAS); do $(MAKE) --no-print-directory LUA=$$lua all || exit 1; done
+
+-include $(CORE_OBJ:.o=.d) $(BINDING_OBJ:.o=.d) $(STATIC_OBJ:.o=.d) $(ENGINE).d $(SUPPORT_OBJ:.o=.d) $(C_TESTS:=.d)
 
 # --- run ---------------------------------------------------------------------------------------------
 # A recipe that may install packages builds in a second make, which then sees them.
 
 deps:
-	@tools/deps.sh base
+	@LUA=$(LUA) tools/deps.sh base test
 
-deps-lint:
-	@tools/deps.sh lint
-
-deps-bench:
-	@tools/deps.sh bench
+deps-base deps-test deps-hosts deps-lint deps-bench:
+	@LUA=$(LUA) tools/deps.sh $(@:deps-%=%)
 
 env:
 	@echo "export $(call env_of,$(BUILD))"
 
-demo: deps
+demo: deps-base
 	@+$(MAKE) --no-print-directory -s all
 	@$(call env_of,$(BUILD)) $(LUA_BIN) examples/demo.lua
 
-sandbox: deps
+sandbox: deps-base
 	@+$(MAKE) --no-print-directory -s all
 	@$(call env_of,$(BUILD)) $(LUA_BIN) examples/sandbox.lua
 
 test check: deps
-	@+$(MAKE) --no-print-directory -s all tests
-	@$(call env_of,$(BUILD)) tools/test.sh $(LUA_BIN) $(BUILD)/tests
+	@+$(MAKE) --no-print-directory -s every tests
+	@tools/test.sh $(BUILD) $(LUAS)
 
-bench: deps deps-bench
+hosts: deps deps-hosts
+	@+$(MAKE) --no-print-directory -s every
+	@SPEC="$$(echo spec/hosts/*_spec.lua)" tools/test.sh $(BUILD) $(LUA)
+
+bench: deps-base deps-bench
 	@+$(MAKE) --no-print-directory -s all
 	@+$(MAKE) --no-print-directory -s -C bench LUA=$(LUA) LUA_BIN=$(LUA_BIN)
 	@$(call env_of,$(BUILD)) $(LUA_BIN) bench/run.lua
@@ -143,7 +177,7 @@ asan tsan: deps
 	@+$(MAKE) --no-print-directory -s VARIANT=$@ all tests sanitized
 
 sanitized:
-	@$(call env_of,$(BUILD)) tools/sanitized.sh $(VARIANT) $(BUILD) $(LUA_BIN)
+	@tools/sanitized.sh $(VARIANT) $(BUILD) $(LUA)
 
 lint: deps deps-lint
 	@+MAKE='$(MAKE)' LUA='$(LUA)' tools/lint.sh

@@ -95,6 +95,7 @@ build = {
         ["groove.sandbox.xml"] = "lua/groove/sandbox/xml.lua",
         ["groove.settings"] = "lua/groove/settings.lua",
         ["groove.source"] = "lua/groove/source.lua",
+        ["groove.token"] = "lua/groove/token.lua",
         ["groove.static"] = "lua/groove/static.lua",
         ["groove.transfer"] = "lua/groove/transfer.lua",
     },

@@ -3,8 +3,9 @@
 local shell = require("spec.support.shell")
 
 local ALL = "gcc libc6-dev make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev "
-    .. "libjansson-dev libcmocka-dev lua-cjson lua-busted nginx libnginx-mod-http-lua openssl "
-    .. "ca-certificates"
+    .. "libjansson-dev lua-cjson nginx libnginx-mod-http-lua openssl ca-certificates libcmocka-dev "
+    .. "lua-busted lua5.1 liblua5.1-0-dev lua5.2 liblua5.2-dev lua5.3 liblua5.3-dev luajit2 "
+    .. "libluajit2-5.1-dev"
 
 describe("make deps", function()
     local folder
@@ -25,7 +26,7 @@ describe("make deps", function()
     end
 
     local function deps(group)
-        return shell.must(("PATH='%s':$PATH GROOVE_POLICY_RC_D='%s/policy-rc.d' "
+        return shell.must(("LUA=5.4 PATH='%s':$PATH GROOVE_POLICY_RC_D='%s/policy-rc.d' "
             .. "sh tools/deps.sh %s </dev/null"):format(folder, folder, group))
     end
 
@@ -38,17 +39,27 @@ describe("make deps", function()
 
     it("does and says nothing when nothing is missing", function()
         debian(ALL)
-        assert.equal("", deps("base"))
+        assert.equal("", deps("base test"))
         assert.same({}, calls())
     end)
 
     it("installs what is missing, prints the command first, and removes nothing", function()
         debian((ALL:gsub(" nginx ", " "):gsub(" lua%-busted", "")))
-        local said = deps("base")
-        assert.same({ "apt-get install -y --no-install-recommends --no-remove lua-busted nginx" },
+        local said = deps("base test")
+        assert.same({ "apt-get install -y --no-install-recommends --no-remove nginx lua-busted" },
             calls())
-        assert.matches("Command: [^\n]*apt%-get install [^\n]*%-%-no%-remove lua%-busted nginx\n",
+        assert.matches("Command: [^\n]*apt%-get install [^\n]*%-%-no%-remove nginx lua%-busted\n",
             said)
+    end)
+
+    it("asks for the Lua that is to be built for", function()
+        debian(ALL)
+        shell.must(("LUA=5.2 PATH='%s':$PATH sh tools/deps.sh base"):format(folder))
+        debian((ALL:gsub("luajit2 libluajit2%-5%.1%-dev", "")))
+        shell.must(("LUA=jit PATH='%s':$PATH GROOVE_POLICY_RC_D='%s/policy-rc.d' "
+            .. "sh tools/deps.sh base"):format(folder, folder))
+        assert.same({ "apt-get install -y --no-install-recommends --no-remove "
+            .. "luajit2 libluajit2-5.1-dev" }, calls())
     end)
 
     it("keeps services from starting, only while it installs", function()
@@ -96,8 +107,8 @@ describe("make deps", function()
         for _, name in ipairs({ "sh", "id", "cc", "make" }) do
             shell.must(("ln -s \"$(command -v %s)\" '%s/%s'"):format(name, folder, name))
         end
-        local ok, said = pcall(shell.must, ("PATH='%s' '%s/sh' tools/deps.sh base"):format(folder,
-            folder))
+        local ok, said = pcall(shell.must, ("LUA=5.4 PATH='%s' '%s/sh' tools/deps.sh base")
+            :format(folder, folder))
         assert.is_false(ok)
         assert.matches("Needed:\n.*libcurl.*nginx with its Lua module", said)
         assert.matches("Not found: pkg%-config lua5%.4 nginx openssl\n", said)

@@ -16,7 +16,7 @@ describe("examples/quickstart.lua", function()
     end)
 
     it("prints artists and tracks", function()
-        local said = shell.must("lua5.4 examples/quickstart.lua")
+        local said = shell.must(shell.interpreter .. " examples/quickstart.lua")
         assert.matches("^artist\tDaft Punk\n", said)
         assert.matches("\ntrack\t%w", said)
     end)
@@ -25,7 +25,8 @@ end)
 describe("examples/demo.lua", function()
     -- 9 s: the first renewal comes after 3.6 s at most, and the outage lasts 4 s
     it("renews tokens through an outage that no call notices", function()
-        local said = shell.must("GROOVE_DEMO_SECONDS=9 lua5.4 examples/demo.lua")
+        local said = shell.must("GROOVE_DEMO_SECONDS=9 " .. shell.interpreter
+            .. " examples/demo.lua")
         assert.matches("calls +%d+, 0 failed\n", said)
         assert.matches("outage of the service +4 s, begun 0%.%d+ s after a renewal; %d+ att", said)
         assert.matches("service DOWN", said)
@@ -44,11 +45,12 @@ describe("examples/sandbox.lua", function()
         local program = "for _ in require('groove').new():each('Artists', require('groove').new()"
             .. ":search('daft punk')) do print('found') break end"
         local said = shell.must(([[
-            lua5.4 examples/sandbox.lua >'%s/said' & pid=$!
+            %s examples/sandbox.lua >'%s/said' & pid=$!
             trap 'kill $pid' EXIT
             for i in $(seq 100); do grep -q curl '%s/said' && break; sleep 0.05; done
             eval "$(grep '^export' '%s/said')"
-            lua5.4 -e "%s"]]):format(folder, folder, folder, program))
+            %s -e "%s"]]):format(shell.interpreter, folder, folder, folder, shell.interpreter,
+                program))
         assert.matches("found", said)
     end)
 end)

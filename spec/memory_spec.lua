@@ -1,6 +1,7 @@
 -- What of a secret is left in the memory of a process that has closed its source.
 
 local groove = require("groove")
+local shell = require("spec.support.shell")
 local service = require("spec.support.service")
 
 local function read_file(path)
@@ -52,8 +53,9 @@ describe("memory", function()
         local pid_file = os.tmpname()
         local child = assert(io.popen(("echo $$ >'%s'; SPEC_TOKEN_URL='%s' SPEC_CLIENT_ID='%s' "
             .. "SPEC_SECRET_FILE='%s' SPEC_AUTH='%s' SPEC_CLOSE='%s' SPEC_READY='%s' "
-            .. "exec lua5.4 spec/support/forgetful.lua"):format(pid_file, sandbox.token_url,
-            sandbox:options().client_id, secret_file, auth, close, ready_file), "w"))
+            .. "exec %s spec/support/forgetful.lua"):format(pid_file, sandbox.token_url,
+            sandbox:options().client_id, secret_file, auth, close, ready_file,
+            shell.interpreter), "w"))
         assert.is_true(service.eventually(function()
             return (read_file(ready_file) or "") ~= ""
         end, 20))

@@ -3,6 +3,7 @@
 local core = require("groove.core")
 local groove = require("groove")
 local json = require("cjson")
+local shell = require("spec.support.shell")
 local text = require("groove.sandbox.text")
 
 local KEY_HEADER = "X-Sandbox-Key: "
@@ -476,13 +477,6 @@ describe("the end of a sandbox", function()
 end)
 
 describe("the end of the program", function()
-    local interpreter = "lua5.4"
-    for i, word in pairs(_G.arg or {}) do
-        if i < 0 and not _G.arg[i - 1] then
-            interpreter = word
-        end
-    end
-
     local PROGRAM = [[
         local groove = require("groove")
         local sandbox = assert(groove.sandbox())
@@ -499,7 +493,7 @@ describe("the end of the program", function()
         local file = assert(io.open(name, "w"))
         file:write(PROGRAM:format(ending))
         file:close()
-        local pipe = io.popen("exec " .. interpreter .. " " .. name .. " 2>/dev/null")
+        local pipe = io.popen("exec " .. shell.interpreter .. " " .. name .. " 2>/dev/null")
         local program = pipe:read("*n")
         pipe:read("*l")
         local master, folder, url = pipe:read("*l"):match("^(%d+)\t(%S+)\t(%S+)$")
@@ -655,5 +649,38 @@ describe("in the program itself", function()
         sandbox:stop()
         local _, err = client:search("daft punk", { timeout = 0.05 })
         assert.equal("transport", err.kind)
+    end)
+end)
+
+describe("the sandbox's option json", function()
+    -- A library that counts what it is asked for.
+    local function counting()
+        local counts = { decode = 0, encode = 0 }
+        return {
+            null = json.null,
+            decode = function(body)
+                counts.decode = counts.decode + 1
+                return json.decode(body)
+            end,
+            encode = function(value)
+                counts.encode = counts.encode + 1
+                return json.encode(value)
+            end,
+        }, counts
+    end
+
+    it("serves a host that has no lua-cjson, and its clients", function()
+        for _, in_process in ipairs({ true, false }) do
+            local library, counts = counting()
+            local loaded, preload = package.loaded.cjson, package.preload.cjson
+            finally(function() package.loaded.cjson, package.preload.cjson = loaded, preload end)
+            package.loaded.cjson = nil
+            package.preload.cjson = function() error("there is none here") end
+            local sandbox = assert(groove.sandbox({ in_process = in_process, json = library }))
+            assert(sandbox:client():search("daft punk"))
+            assert(sandbox:log())
+            sandbox:stop()
+            assert.is_true(counts.decode > 0 and counts.encode > 0)
+        end
     end)
 end)

@@ -2,6 +2,7 @@
 -- tests/test_threadless.c polls the descriptor.
 
 local groove = require("groove")
+local shell = require("spec.support.shell")
 
 local EXPECTED = {
     "blocking", "dispatch", "wait", "several", "suspend", "token", "descriptor", "alone", "not yet",
@@ -29,8 +30,8 @@ describe("thread = false", function()
     setup(function()
         sandbox = assert(groove.sandbox())
         local pipe = assert(io.popen(environment(sandbox:options())
-            .. " lua5.4 spec/support/lone.lua 2>&1"))
-        said = pipe:read("a")
+            .. " " .. shell.interpreter .. " spec/support/lone.lua 2>&1"))
+        said = pipe:read("*a")
         pipe:close()
     end)
 

@@ -1,30 +1,63 @@
 #!/bin/sh
-# Installs the Debian or Ubuntu packages that are missing for one purpose.
-# usage: tools/deps.sh base|lint|bench      base: make, make demo, make test
+# Installs the Debian or Ubuntu packages that are missing for some purposes.
+# usage: tools/deps.sh GROUP...     LUA=5.4|5.3|5.2|5.1|jit: which Lua "base" is to have
+#     base    make, make demo          test     make test, with every Lua
+#     hosts   make hosts               lint     make lint               bench    make bench
 # Says what it will run, asks when standard input is a terminal, removes nothing, and leaves no
 # service running. On a system it does not know it says what is needed, and fails if that is missing.
 set -eu
 
-case ${1:-base} in
-    base)
-        packages="gcc libc6-dev make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev
-            libjansson-dev libcmocka-dev lua-cjson lua-busted nginx libnginx-mod-http-lua openssl
-            ca-certificates"
-        programs="cc make pkg-config lua5.4 nginx openssl"
-        what="a C11 compiler, GNU make, pkg-config; Lua 5.4, libcurl, jansson and cmocka with headers;
-lua-cjson and busted for Lua 5.4; nginx with its Lua module; openssl" ;;
-    lint)
-        packages="clang clang-format clang-tidy cppcheck lua-check luarocks"
-        programs="clang clang-format clang-tidy cppcheck luacheck"
-        what="clang, clang-format and clang-tidy (14), cppcheck, luacheck; luarocks is optional" ;;
-    bench)
-        packages="golang-go golang-golang-x-oauth2-dev curl"
-        programs="curl"
-        what="curl; for the comparison with Go: go and its package golang.org/x/oauth2" ;;
-    *)
-        echo "usage: $0 base|lint|bench" >&2
-        exit 2 ;;
-esac
+packages=
+programs=
+what=
+need() { # PACKAGES PROGRAMS WORDS
+    packages="$packages $1"
+    programs="$programs $2"
+    what="$what${what:+
+}$3"
+}
+lua_packages() {
+    case $1 in
+        jit) echo luajit2 libluajit2-5.1-dev ;;
+        5.1) echo lua5.1 liblua5.1-0-dev ;;
+        *) echo "lua$1" "liblua$1-dev" ;;
+    esac
+}
+lua_program() {
+    [ "$1" = jit ] && echo luajit || echo "lua$1"
+}
+
+every_lua="5.1 5.2 5.3 5.4 jit"
+[ $# -gt 0 ] || set -- base
+for group; do
+    case $group in
+        base)
+            need "gcc libc6-dev make pkg-config $(lua_packages "${LUA:-5.4}") libcurl4-openssl-dev
+                libjansson-dev lua-cjson nginx libnginx-mod-http-lua openssl ca-certificates" \
+                "cc make pkg-config $(lua_program "${LUA:-5.4}") nginx openssl" \
+                "a C11 compiler, GNU make, pkg-config; Lua, libcurl and jansson with headers; lua-cjson;
+nginx with its Lua module; openssl" ;;
+        test)
+            need "libcmocka-dev lua-busted $(for lua in $every_lua; do lua_packages $lua; done)" \
+                "$(for lua in $every_lua; do lua_program $lua; done)" \
+                "cmocka; busted and lua-cjson for Lua 5.1 to 5.4; all of these and LuaJIT, with headers" ;;
+        hosts)
+            need "love mpv neovim haproxy lua-cqueues lua-luv" \
+                "love mpv nvim haproxy" \
+                "LOVE 11, mpv, Neovim, HAProxy with Lua 5.3; cqueues and luv for Lua 5.4" ;;
+        lint)
+            need "clang clang-format clang-tidy cppcheck lua-check luarocks" \
+                "clang clang-format clang-tidy cppcheck luacheck" \
+                "clang, clang-format and clang-tidy (14), cppcheck, luacheck; luarocks is optional" ;;
+        bench)
+            need "golang-go golang-golang-x-oauth2-dev curl" \
+                "curl" \
+                "curl; for the comparison with Go: go and its package golang.org/x/oauth2" ;;
+        *)
+            echo "usage: $0 base|test|hosts|lint|bench ..." >&2
+            exit 2 ;;
+    esac
+done
 
 if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-query >/dev/null 2>&1; then
     missing=
@@ -40,6 +73,9 @@ fi
 installed=$(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' $packages 2>/dev/null || true)
 missing=
 for package in $packages; do
+    case " $missing " in
+        *" $package "*) continue ;; # several groups want it
+    esac
     case "
 $installed
 " in

@@ -1,12 +1,13 @@
 #!/bin/bash
 # Runs all tests of a build that was made with a sanitizer (make asan, make tsan).
-# usage: tools/sanitized.sh asan|tsan BUILD INTERPRETER
+# usage: tools/sanitized.sh asan|tsan BUILD LUA
 # Such a module needs the sanitizer's library preloaded: BUILD/bin/INTERPRETER does that and then runs
 # the real one. It comes first in PATH, so that an interpreter started by a test has it too.
 set -eu
 variant=$1
+folder=$2
 build=$(cd "$2" && pwd)
-lua=$3
+lua=lua$3
 tools=$(cd "$(dirname "$0")" && pwd)
 cc=${CC:-cc}
 
@@ -48,4 +49,4 @@ if ! grep -q 'planted_bug' "$build/bin/planted.log"; then
     exit 1
 fi
 
-exec $fixed "$tools/test.sh" "$build/bin/$lua" "$build/tests"
+exec $fixed "$tools/test.sh" "$folder" "$3"

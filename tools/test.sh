@@ -1,11 +1,12 @@
 #!/bin/bash
 # Runs the C tests, the simulation and the specs, each in a process of its own, and adds up.
-# usage: tools/test.sh INTERPRETER FOLDER-OF-C-TESTS      (make test sets LUA_PATH and LUA_CPATH)
+# usage: tools/test.sh BUILD LUA...      BUILD: build, build/asan, ...; LUA: 5.1 5.2 5.3 5.4 jit
 # SPEC='spec/a_spec.lua ...' runs only those specs and no C tests. GROOVE_TEST_TIMEOUT: seconds a
 # program may take (120). Exits 1 when anything failed; a program that crashes counts as a failure.
 set -u
-lua=$1
-folder=$2
+cd "$(dirname "$0")/.." || exit 1
+build=$1
+shift
 limit=${GROOVE_TEST_TIMEOUT:-120}
 passed=0
 failed=0
@@ -47,16 +48,21 @@ run() {
 }
 
 if [ -z "${SPEC:-}" ]; then
-    for test in "$folder"/test_*; do
+    for test in "$build"/tests/test_*; do
         case $test in *.d | *'*') continue ;; esac
         CMOCKA_MESSAGE_OUTPUT=TAP run "tests/${test##*/}" "$test"
     done
     # prints figures, which are shown; its exit status is the one test
     run tests/simulate bash -o pipefail -c '"$0" | sed "s/^/        /" && echo ok' \
-        "$folder/simulate"
+        "$build/tests/simulate"
 fi
-for spec in ${SPEC:-spec/*_spec.lua}; do
-    run "$spec" "$lua" tools/busted.lua --output=TAP "$spec"
+for lua; do
+    interpreter=lua$lua
+    for spec in ${SPEC:-spec/*_spec.lua}; do
+        name=${spec#spec/}
+        LUA_PATH="$PWD/lua/?.lua;$PWD/lua/?/init.lua;;" LUA_CPATH="$PWD/$build/$lua/?.so;;" \
+            run "$interpreter ${name%_spec.lua}" "$interpreter" tools/busted.lua --output=TAP "$spec"
+    done
 done
 
 # Whatever the tests have said: none of it may hold a token of the sandbox or a secret on its way to it.

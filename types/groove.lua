@@ -446,6 +446,9 @@ function AsyncClient:wait_ready(seconds) end
 
 ---@class groove.SandboxOptions
 ---@field in_process? boolean true: no server; a transport and a static token
+---@field tls? boolean https, with a certificate authority of its own
+---@field lifetime? number|string|false of the tokens, seconds; 86400 by default
+---@field json? groove.Json of this program; lua-cjson by default
 
 ---@class groove.FaultOptions
 ---@field on "token"|"api"

@@ -74,6 +74,11 @@ local function is_seconds(value)
     return is_number(value) and value > 0 and value < math.huge
 end
 
+local function is_json(value)
+    return type(value) == "table" and type(value.decode) == "function"
+        and type(value.encode) == "function"
+end
+
 -- Types: how to recognise one, how to call it.
 local TYPES = {
     string = { "a string" },
@@ -88,6 +93,7 @@ local TYPES = {
     id = { "a string" , function(v) return type(v) == "string" end },
     ids = { "a string or a list of strings", is_list },
     strings = { "a table of strings by name", is_dictionary },
+    json = { "a table of decode, encode and null", is_json },
     any = { "a value", function() return true end },
 }
 

@@ -24,10 +24,6 @@ check.add_type("user_token", "a string, a function, a source or false", function
     local kind = type(value)
     return kind == "string" or kind == "function" or value == false or is_source(value)
 end)
-check.add_type("json", "a table of decode, encode and null", function(value)
-    return type(value) == "table" and type(value.decode) == "function"
-        and type(value.encode) == "function"
-end)
 
 --- Options of `client:with`, and of `groove.new`: what the calls of a client have in common.
 M.call_defaults = {

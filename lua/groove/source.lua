@@ -12,6 +12,7 @@ local calls = require("groove.call")
 local check = require("groove.check")
 local errors = require("groove.errors")
 local events = require("groove.events")
+local hot = require("groove.token")
 
 local M = {}
 
@@ -172,6 +173,7 @@ function M.open(where, options)
         request = request_options(options),
     }, mt)
     source.async = setmetatable({ _source = source }, async_mt)
+    hot.prepare(source, handle)
     if options.on_event then
         events.listen(handle, source)
     end
@@ -456,8 +458,8 @@ end
 
 M.install(methods, async_mt)
 
--- The core's own is the fast one; it calls the one made here when it cannot answer at once.
-methods.token = core.token_method(methods.token)
+-- The fast one calls the one made here when it cannot answer at once.
+methods.token = hot.method(methods.token)
 
 --- The usable token, if there is one. Never waits, sends nothing.
 -- @treturn ?string token
@@ -510,6 +512,7 @@ end
 function methods:close()
     if not self[1]:closed() then
         self[1]:close()
+        hot.forget(self)
         calls.cancel_all(self)
     end
 end

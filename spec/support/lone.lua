@@ -25,7 +25,7 @@ end
 
 local function threads()
     local pipe = assert(io.popen("ls /proc/$PPID/task | wc -l"))
-    local count = pipe:read("n")
+    local count = pipe:read("*n")
     pipe:close()
     return count
 end

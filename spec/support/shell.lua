@@ -2,6 +2,20 @@
 
 local M = {}
 
+--- The interpreter that runs the tests, for programs that a test starts.
+M.interpreter = "lua"
+for i, word in pairs(_G.arg or {}) do
+    if i < 0 and not _G.arg[i - 1] then
+        M.interpreter = word
+    end
+end
+
+--- The version in the paths that interpreter looks for modules in.
+M.abi = _VERSION:match("%d%.%d")
+
+--- What LUA has to be for make to build for it.
+M.flavour = rawget(_G, "jit") and "jit" or M.abi
+
 --- Whether a command exits with 0.
 function M.succeeds(command)
     local ok = os.execute(command)
@@ -41,9 +55,10 @@ end
 
 --- A command that prints the version of the groove installed under a prefix, and of no other.
 function M.version_command(prefix)
-    return ([[cd / && LUA_PATH='%s/share/lua/5.4/?.lua;%s/share/lua/5.4/?/init.lua' ]]
-        .. [[LUA_CPATH='%s/lib/lua/5.4/?.so' lua5.4 -e 'print(require("groove")._VERSION)']])
-        :format(prefix, prefix, prefix)
+    local share = prefix .. "/share/lua/" .. M.abi
+    return ([[cd / && LUA_PATH='%s/?.lua;%s/?/init.lua' LUA_CPATH='%s/lib/lua/%s/?.so' ]]
+        .. [[%s -e 'print(require("groove")._VERSION)']])
+        :format(share, share, prefix, M.abi, M.interpreter)
 end
 
 return M

@@ -70,6 +70,8 @@ void gr_lua_check_line(lua_State *L, const char *text, size_t len, const char *w
 
 int gr_lua_open(lua_State *L);
 int gr_lua_token_method(lua_State *L);
+int gr_lua_current(lua_State *L);
+int gr_lua_word_reader(lua_State *L);
 /* Pushes the open handle of that id, or nil. */
 void gr_lua_push_handle(lua_State *L, uint64_t id);
 void gr_lua_open_source(lua_State *L);

@@ -268,12 +268,14 @@ static void set_error_table(lua_State *L)
 }
 
 GROOVE_API int luaopen_groove_core(lua_State *L);
+GROOVE_API int loveopen_groove_core(lua_State *L);
 
 /* Registers functions and nothing else: no thread, no file, no libcurl before the first use. */
 GROOVE_API int luaopen_groove_core(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"open", gr_lua_open},
-                                         {"token_method", gr_lua_token_method},
+                                         {"current", gr_lua_current},
+                                         {"word_reader", gr_lua_word_reader},
                                          {"sleep", gr_lua_sleep},
                                          {"request", gr_lua_request},
                                          {"next", core_next},
@@ -291,9 +293,19 @@ GROOVE_API int luaopen_groove_core(lua_State *L)
     gr_lua_open_source(L);
     lua_newtable(L);
     gr_lua_setfuncs(L, functions, 0);
+#if LUA_VERSION_NUM >= 502
+    lua_pushcfunction(L, gr_lua_token_method);
+    lua_setfield(L, -2, "token_method");
+#endif
     set_text(L, "_VERSION", GROOVE_VERSION);
     set_error_table(L);
     gr_open_process(L);
     lua_setfield(L, -2, "process");
     return 1;
+}
+
+/* The name that LOVE looks for first. */
+GROOVE_API int loveopen_groove_core(lua_State *L)
+{
+    return luaopen_groove_core(L);
 }

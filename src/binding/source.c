@@ -233,15 +233,51 @@ static struct source_box *box_of_face(lua_State *L)
     return box && gr_lua_len(L, -1) == sizeof *box && box->magic == &magic ? box : NULL;
 }
 
+/* core.current(value) -> the usable token and its generation, if the value is an open source that has
+ * one; else nothing. */
+int gr_lua_current(lua_State *L)
+{
+    struct source_box *box = lua_type(L, 1) == LUA_TTABLE ? box_of_face(L) : NULL;
+    if (!box || !box->handle || !push_token(L, box))
+        return 0;
+    lua_pushnumber(L, (lua_Number)box->generation);
+    return 2;
+}
+
+/* What compiled code calls by its address (LuaJIT's FFI): a load of the word itself would be moved out of
+ * loops. A double holds every generation there will be. */
+static double read_word(const struct gr_hot *hot)
+{
+    return (double)gr_hot_read(hot);
+}
+
+/* core.word_reader() -> the address of `double read(const void *word)` */
+int gr_lua_word_reader(lua_State *L)
+{
+    lua_pushnumber(L, (lua_Number)(uintptr_t)read_word);
+    return 1;
+}
+
+/* source:word() -> the address of its word, which stays readable for ever */
+static int source_word(lua_State *L)
+{
+    lua_pushnumber(L, (lua_Number)(uintptr_t)check_open(L)->hot);
+    return 1;
+}
+
+#if LUA_VERSION_NUM >= 502 /* before that what a C function calls cannot yield: see token.lua */
+
 #if LUA_VERSION_NUM >= 503
 static int finish_token(lua_State *L, int status, lua_KContext context)
 {
     (void)status, (void)context;
     return lua_gettop(L);
 }
-#define call_slow(L, arguments) lua_callk(L, arguments, LUA_MULTRET, 0, finish_token)
 #else
-#define call_slow(L, arguments) lua_call(L, arguments, LUA_MULTRET)
+static int finish_token(lua_State *L)
+{
+    return lua_gettop(L);
+}
 #endif
 
 /* source:token([options]): the hot path here; with options, or where it may have to wait, what was given
@@ -256,7 +292,7 @@ static int source_token(lua_State *L)
     }
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
-    call_slow(L, lua_gettop(L) - 1);
+    lua_callk(L, lua_gettop(L) - 1, LUA_MULTRET, 0, finish_token);
     return lua_gettop(L);
 }
 
@@ -268,6 +304,7 @@ int gr_lua_token_method(lua_State *L)
     lua_pushcclosure(L, source_token, 1);
     return 1;
 }
+#endif
 
 /* source:acquire(timeout, forced) -> op */
 static int source_acquire(lua_State *L)
@@ -415,10 +452,16 @@ static int source_closed(lua_State *L)
 
 void gr_lua_open_source(lua_State *L)
 {
-    static const luaL_Reg methods[] = {
-        {"peek", source_peek},   {"acquire", source_acquire}, {"invalidate", source_invalidate},
-        {"adopt", source_adopt}, {"info", source_info},       {"subscribe", source_subscribe},
-        {"close", source_close}, {"closed", source_closed},   {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"peek", source_peek},
+                                       {"acquire", source_acquire},
+                                       {"invalidate", source_invalidate},
+                                       {"adopt", source_adopt},
+                                       {"info", source_info},
+                                       {"subscribe", source_subscribe},
+                                       {"close", source_close},
+                                       {"closed", source_closed},
+                                       {"word", source_word},
+                                       {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", source_gc}, {NULL, NULL}};
     gr_lua_weak_table(L, &handles_key);
     gr_lua_metatable(L, GR_SOURCE, methods, metamethods);

@@ -62,6 +62,8 @@ M.options = {
     { name = "tls", type = "boolean", default = false, doc =
         "https, with a certificate authority made on the spot (`ca_file`); needs the openssl "
         .. "command, version 3 or later." },
+    { name = "json", type = "json", doc =
+        "`{ decode, encode, null }` of this program and its clients. Default: lua-cjson." },
     { name = "lifetime", type = "lifetime", default = 86400, doc =
         "Of the tokens, as of `set_lifetime`." },
     { name = "refresh_in", type = "number", doc =
@@ -170,14 +172,14 @@ local function in_server(self, settings, options)
     self._options = {
         token_url = self.token_url, api_url = self.api_url, ca_file = self.ca_file,
         client_id = settings.client_id, client_secret = settings.client_secret,
-        scope = settings.scope,
+        scope = settings.scope, json = options.json,
     }
     return self
 end
 
 -- --- in the program ------------------------------------------------------------------------------
 
-local function in_program(self, settings)
+local function in_program(self, settings, options)
     local inside = require("groove.sandbox.inside")
     settings.random = random_bytes
     -- Nothing is ever sent there (RFC 6761, 6.4).
@@ -190,7 +192,7 @@ local function in_program(self, settings)
     self._options = {
         api_url = self.api_url,
         transport = inside.transport(self),
-        source = require("groove.static").new(inside.token(self)),
+        source = require("groove.static").new(inside.token(self)), json = options.json,
     }
     return self
 end
@@ -211,14 +213,17 @@ function M.new(opts)
     if options.in_process and options.tls then
         check.fail(where .. ": tls needs the server, and cannot go with in_process")
     end
-    local found, json = pcall(require, "cjson")
+    local found, json = true, options.json
+    if not json then
+        found, json = pcall(require, "cjson")
+    end
     if not found then
-        return nil, failure("sandbox_unavailable", "the sandbox needs lua-cjson")
+        return nil, failure("sandbox_unavailable", "the sandbox needs lua-cjson, or the option json")
     end
     local self = setmetatable({ _json = json }, mt)
     local settings = settings_of(options)
     if options.in_process then
-        return in_program(self, settings)
+        return in_program(self, settings, options)
     end
     return in_server(self, settings, options)
 end
@@ -353,7 +358,8 @@ end
 -- blotted out.
 -- @treturn[1] table list of `{ number, time (Unix), on ("token" or "api"), method, path, query,
 -- headers (by lower-case name), form (of a token request), body_bytes, status (nil: none was sent),
--- closed, delay, fault (the number of the fault that answered) }`
+-- closed, delay, fault (the number of the fault that answered), connection (its serial number) and
+-- protocol ("HTTP/1.1"; with tls also "HTTP/2.0"), both nil with `in_process` }`
 -- @treturn[1] table `{ token = n, api = n }`: requests seen since the start
 -- @treturn[2] nil
 -- @treturn[2] table error, where the sandbox does not answer
@@ -364,7 +370,7 @@ function methods:log()
         return nil, err
     end
     for _, entry in ipairs(result.entries) do
-        make_whole(entry, { "number", "status", "body_bytes", "fault" })
+        make_whole(entry, { "number", "status", "body_bytes", "fault", "connection" })
     end
     return result.entries, make_whole(result.counts, { "token", "api" })
 end
