@@ -118,8 +118,8 @@ $(STATIC): $(CORE_OBJ) $(BINDING_OBJ) $(STATIC_OBJ)
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-$(ENGINE): examples/engine/engine.c $(STATIC) Makefile
-	$(COMPILE) $(LUA_FLAGS) -Isrc -MF $@.d -o $@ $< $(LDFLAGS) $(STATIC) $(LUA_LIBS) $(LIBS)
+$(ENGINE): $(wildcard examples/engine/*.[ch]) $(STATIC) Makefile
+	$(COMPILE) $(LUA_FLAGS) -Isrc -MF $@.d -o $@ $(filter %.c,$^) $(LDFLAGS) $(STATIC) $(LUA_LIBS) $(LIBS) -lm
 
 static: $(STATIC)
 
@@ -183,7 +183,7 @@ lint: deps deps-lint
 	@+MAKE='$(MAKE)' LUA='$(LUA)' tools/lint.sh
 
 format: deps-lint
-	clang-format -i $(wildcard src/*/*.c src/*/*.h tests/*.c tests/support/*.c tests/support/*.h bench/*.c)
+	clang-format -i $(wildcard $(foreach d,src src/* tests tests/* bench tools examples/*,$(d)/*.c $(d)/*.h))
 
 # --- install -----------------------------------------------------------------------------------------
 

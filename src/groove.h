@@ -6,7 +6,7 @@
  *
  * `make static LUA=5.4` (5.3, 5.2, 5.1, jit) builds the archive; to link:
  *
- *     cc engine.c build/5.4/libgroove.a $(pkg-config --cflags --libs lua5.4 libcurl jansson) -pthread
+ *     cc engine.c build/5.4/libgroove.a $(pkg-config --cflags --libs lua5.4 libcurl jansson) -pthread -lm
  *
  * What an engine has to know about threads, frames and the end: docs/embedding.md. */
 #ifndef GROOVE_H
@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-typedef struct lua_State lua_State; /* as lua.h has it, which a C++ host includes in a way of its own */
+typedef struct lua_State lua_State; /* as in lua.h, which a C++ host includes in its own way */
 
 /* Puts groove's C part and its Lua files into `package.preload` of a state. Nothing is run, started or
  * allocated outside Lua by it. To be called once a state, by the thread that the state belongs to, after

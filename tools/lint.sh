@@ -4,11 +4,11 @@ set -u
 make=${MAKE:-make}
 lua=${LUA:-5.4}
 shopt -s nullglob
-sources=(src/core/*.c src/binding/*.c)
-tests=(tests/*.c tests/support/*.c)
-others=(bench/*.c tools/*.c)
-headers=(src/*/*.h tests/support/*.h bench/*.h)
-flags=(-std=c11 -D_GNU_SOURCE -Isrc/core $(pkg-config --cflags libcurl jansson "lua$lua"))
+sources=(src/*/*.c)
+tests=(tests/*.c tests/*/*.c)
+others=(bench/*.c tools/*.c examples/*/*.c)
+headers=(src/*.h src/*/*.h tests/*/*.h bench/*.h examples/*/*.h)
+flags=(-std=c11 -D_GNU_SOURCE -Isrc -Isrc/core $(pkg-config --cflags libcurl jansson "lua$lua"))
 failed=
 
 check() {
@@ -22,7 +22,7 @@ check() {
 compile_with() {
     command -v "$1" >/dev/null || return
     "$make" --no-print-directory -s VARIANT="lint-$1" CC="$1" CFLAGS="-O2 -Werror" LUA="$lua" \
-        all tests
+        all tests engine
 }
 
 # On standard error it only counts the warnings of other people's headers.
