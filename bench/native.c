@@ -17,6 +17,12 @@
 
 #define MAX_ARGS 64
 
+#if LUA_VERSION_NUM >= 502
+#define length_of lua_rawlen
+#else
+#define length_of lua_objlen
+#endif
+
 int luaopen_native(lua_State *L);
 
 /* empty(...): nothing. */
@@ -34,6 +40,26 @@ static int now(lua_State *L)
     clock_gettime(CLOCK_MONOTONIC, &t);
     lua_pushnumber(L, (double)t.tv_sec + 1e-9 * (double)t.tv_nsec);
     return 1;
+}
+
+/* busy() -> seconds of the processor that this thread has had. */
+static int busy(lua_State *L)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    lua_pushnumber(L, (double)t.tv_sec + 1e-9 * (double)t.tv_nsec);
+    return 1;
+}
+
+/* sleep(seconds) */
+static int pause_for(lua_State *L)
+{
+    double seconds = luaL_checknumber(L, 1);
+    struct timespec t = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
+
+    nanosleep(&t, NULL);
+    return 0;
 }
 
 /* poll(fd, seconds): until fd is readable. */
@@ -75,7 +101,7 @@ static int free_port(lua_State *L)
 
 static void read_args(lua_State *L, const char *args[])
 {
-    int count = (int)lua_rawlen(L, 1);
+    int count = (int)length_of(L, 1);
 
     luaL_argcheck(L, count > 0 && count < MAX_ARGS, 1, "too many arguments");
     luaL_checkstack(L, count, NULL);
@@ -183,11 +209,16 @@ static int curl(lua_State *L)
 int luaopen_native(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"empty", empty},         {"now", now},
+                                         {"busy", busy},           {"sleep", pause_for},
                                          {"poll", poll_fd},        {"rss", rss},
                                          {"free_port", free_port}, {"start", start},
                                          {"stop", stop},           {"run", run},
                                          {"curl", curl},           {NULL, NULL}};
 
-    luaL_newlib(L, functions);
+    lua_newtable(L);
+    for (const luaL_Reg *f = functions; f->name; f++) {
+        lua_pushcfunction(L, f->func);
+        lua_setfield(L, -2, f->name);
+    }
     return 1;
 }

@@ -112,6 +112,19 @@ local function cached_token(site)
     source:close()
 end
 
+local function compiled_token(site)
+    local what = "token(), cached, on LuaJIT, ns"
+    if not readable(root .. "build/jit/groove/core.so") then
+        return skip(what, "there is no build for LuaJIT (make LUA=jit)")
+    end
+    local pipe = io.popen(("BENCH_TOKEN_URL='%s' LUA_CPATH='%sbuild/jit/?.so;;' luajit "
+        .. "'%sbench/compiled.lua'"):format(site.token_url, root, root))
+    local ns, aborted = pipe:read("*n", "*n")
+    pipe:close()
+    report(what, "compiled", ns, { "<=", 5 })
+    report("  traces aborted", "", aborted, { "<=", 0 })
+end
+
 local function client_of(site)
     return groove.new({
         token_url = site.token_url, api_url = site.api_url,
@@ -228,12 +241,36 @@ local function memory()
         (native.rss() - before) / count, { "<=", 1024 + #token })
 end
 
+-- The longest, what 99 % do not exceed, and the median; microseconds.
+local function spread_of(list)
+    table.sort(list)
+    local function at(part) return list[math.max(1, math.floor(#list * part))] * 1e6 end
+    return at(1), at(0.99), at(0.5)
+end
+
+-- What is compared with the target is the thread's own time: on two cores the longest of a thousand
+-- times on the wall is another program's turn.
+local function frames()
+    local lists, counts = require("frames").run(native, quick and 5 or 20)
+    for _, name in ipairs({ "token", "dispatch" }) do
+        local most, nearly, half = spread_of(lists[name].busy)
+        report(("longest %s in a 60 Hz loop, us"):format(name),
+            ("of %d; 99 %% %.0f, half %.0f us"):format(#lists[name].busy, nearly, half),
+            most, { "<=", 50 })
+        report("  on the wall", "", (spread_of(lists[name].wall)))
+    end
+    print(("  meanwhile %d calls in flight, %d finished, %d failed, %d renewals"):format(
+        counts.in_flight, counts.finished, counts.failed, counts.renewals))
+end
+
 local site = server.start(native)
 print(string.format("%-44s %-34s %8s  %s", "what", "measured (medians)", "ratio", "target"))
 cached_token(site)
+compiled_token(site)
 api_calls(site)
 cold_process(site)
 cold_start()
+frames()
 memory()
 site:stop()
 

@@ -1,0 +1,112 @@
+-- What a 60 Hz loop feels: how long the longest `dispatch` and `token()` of some seconds take, with
+-- the engine's thread running, tokens renewed about once a second, and 64 calls in flight all the
+-- time. Left out are decoding, which is the JSON library's, and Lua's garbage collector, which the
+-- loop runs in what is left of each frame, as engines do; the callbacks only count.
+--
+-- The loop calls dispatch(0), which brings one call forward, again and again until nothing waits:
+-- so the figure is that of one step; how many of them a frame has room for is the host's to say.
+
+local cjson = require "cjson"
+local groove = require "groove"
+
+local M = {}
+
+local RATE, IN_FLIGHT = 60, 64
+-- Each call takes so long that about one ends in each frame.
+local DELAY = IN_FLIGHT / RATE
+
+-- A JSON library that tells how long it has worked, on both clocks.
+local function watched(native)
+    local spent = { wall = 0, busy = 0 }
+    return {
+        null = cjson.null, encode = cjson.encode,
+        decode = function(body)
+            local wall, busy = native.now(), native.busy()
+            local value = cjson.decode(body)
+            spent.wall = spent.wall + native.now() - wall
+            spent.busy = spent.busy + native.busy() - busy
+            return value
+        end,
+    }, spent
+end
+
+-- Seconds that a function takes without decoding, by the clock on the wall and by the thread's own,
+-- and what it returns.
+local function measure(native, spent, fn, arg)
+    local wall0, busy0, decoded, computed = native.now(), native.busy(), spent.wall, spent.busy
+    local a, b = fn(arg)
+    local busy1, wall1 = native.busy(), native.now()
+    return wall1 - wall0 - (spent.wall - decoded), busy1 - busy0 - (spent.busy - computed), a, b
+end
+
+-- Not from the first two seconds, in which all the calls are started.
+local function keep(list, frame, wall, busy)
+    if frame > 2 * RATE then
+        table.insert(list.wall, wall)
+        table.insert(list.busy, busy)
+    end
+end
+
+-- A client of the sandbox with a source of its own, whose `token` is the fast one.
+local function client_of(sandbox, json)
+    local options = sandbox:options()
+    local source = assert(groove.token_source({
+        token_url = options.token_url, client_id = options.client_id,
+        client_secret = options.client_secret, scope = options.scope,
+    }))
+    return assert(groove.new({ source = source, api_url = options.api_url, json = json })), source
+end
+
+-- A function that starts a call unless there are enough of them.
+local function keeper(client, counts)
+    local function on_done(page)
+        counts.in_flight = counts.in_flight - 1
+        counts[page and "finished" or "failed"] = counts[page and "finished" or "failed"] + 1
+    end
+    return function()
+        if counts.in_flight < IN_FLIGHT then
+            counts.in_flight = counts.in_flight + 1
+            client.async:search("love"):on_done(on_done)
+        end
+    end
+end
+
+--- Runs the loop.
+-- @tparam table native bench/native.c
+-- @tparam number seconds that are measured; two more go by until all calls are in flight
+-- @treturn table lists of seconds: `dispatch.wall`, `dispatch.busy`, `token.wall`, `token.busy`
+-- @treturn table counts: `finished`, `failed`, `in_flight`, `renewals`
+function M.run(native, seconds)
+    local sandbox = assert(groove.sandbox({ lifetime = 2 }))
+    local json, spent = watched(native)
+    local client, source = client_of(sandbox, json)
+    local counts = { finished = 0, failed = 0, in_flight = 0 }
+    local lists = { dispatch = { wall = {}, busy = {} }, token = { wall = {}, busy = {} } }
+    local start = keeper(client, counts)
+    assert(client:search("love"))
+    assert(sandbox:fault({ on = "api", delay = DELAY }))
+    collectgarbage("stop")
+    local began = native.now()
+    for frame = 1, (seconds + 2) * RATE do
+        start()
+        start() -- a call that ended with another in one frame is replaced, too
+        keep(lists.token, frame, measure(native, spent, source.token, source))
+        repeat
+            local wall, busy, _, more = measure(native, spent, groove.dispatch, 0)
+            keep(lists.dispatch, frame, wall, busy)
+        until not more
+        -- no more than that: a whole cycle of the collector may take longer than a frame
+        repeat
+            local over = collectgarbage("step", 10)
+        until over or native.now() > began + (frame - 0.3) / RATE
+        native.sleep(math.max(0, began + frame / RATE - native.now()))
+    end
+    collectgarbage("restart")
+    counts.renewals = source:info().counts.renewals
+    client:close()
+    source:close()
+    sandbox:stop()
+    return lists, counts
+end
+
+return M
