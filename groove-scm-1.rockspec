@@ -52,6 +52,7 @@ build = {
                 "src/core/op.c",
                 "src/core/policy.c",
                 "src/core/port.c",
+                "src/core/prefetch.c",
                 "src/core/process.c",
                 "src/core/secret.c",
                 "src/core/source.c",

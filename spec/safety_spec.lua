@@ -89,6 +89,39 @@ describe("safety", function()
             .. "GROOVE_CLIENT_ID=x " .. shell.interpreter .. " -e '" .. script .. "'"))
     end)
 
+    it("trusts the certificates of ca_file and no others, not the system's either", function()
+        if not shell.succeeds("unshare -m true 2>/dev/null") then
+            return pending("needs a file system of its own (unshare -m)")
+        end
+        local own = assert(groove.sandbox({ tls = true }))
+        local folder = shell.folder()
+        finally(function()
+            own:stop()
+            shell.remove(folder)
+        end)
+        -- In place of the system's: a bundle with a stranger, a folder with the right one.
+        shell.must(([[cd '%s' && mkdir certs && cp '%s' certs/right.pem && openssl rehash certs &&
+            openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 \
+                -subj /CN=stranger -keyout key.pem -out other.pem &&
+            cp other.pem certs/ca-certificates.crt]]):format(folder, own.ca_file))
+        local script = ([[
+            local source = require("groove").token_source({ client_id = "x", token_url = "%s",
+                ca_file = os.getenv("CA_FILE"), auth = "none" })
+            local _, err = source:token()
+            print(err.code)]]):format(own.token_url)
+        local function code(ca_file)
+            local command = ("%s unshare -m sh -c 'mount --bind %s/certs /etc/ssl/certs && exec %s "
+                .. "%s/script.lua'"):format(ca_file, folder, shell.interpreter, folder)
+            return shell.lines(command)[1]
+        end
+        local file = assert(io.open(folder .. "/script.lua", "w"))
+        file:write(script)
+        file:close()
+        assert.equal("invalid_client", code("")) -- the system's folder is trusted by default
+        assert.equal("tls_failed", code("CA_FILE=" .. folder .. "/other.pem"))
+        assert.equal("invalid_client", code("CA_FILE=" .. own.ca_file))
+    end)
+
     it("sends the token to no other origin", function()
         local source = service.source(sandbox, { origin = sandbox.api_url })
         local answer = assert(source:fetch("/1/content/music/search?q=love"))

@@ -144,9 +144,9 @@ static void time_passes(void **state)
 {
     (void)state;
     server_reply(server, &(struct reply){.hold = true});
+    double began = gr_now();
     struct gr_op *request = start("/", 0.1), *pause = gr_op_sleep(box, 0.05);
     gr_op_watch(pause);
-    double began = gr_now();
     assert_true(host(1, SOON));
     expect(pause, "");
     assert_true(gr_now() - began >= 0.05);
@@ -169,7 +169,8 @@ static void cancelled(void **state)
     assert_idle();
 }
 
-/* The resolver has a thread of its own and no socket of ours. */
+/* The resolver has a thread of its own and no socket of ours. tests/test_prefetch.c is about names where
+ * there is none. */
 static void name_to_resolve(void **state)
 {
     (void)state;
@@ -394,6 +395,11 @@ static void one_who_wants_a_thread_is_enough(void **state)
 #name, name, begin_threadless, end, NULL \
     }
 
+#define THREADED(name)                         \
+    {                                          \
+#name, name, begin_threaded, end, NULL \
+    }
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -403,7 +409,6 @@ int main(void)
         BOTH(peer_hangs_up),
         BOTH(time_passes),
         BOTH(cancelled),
-        BOTH(name_to_resolve),
         BOTH(blocking_call_between),
         BOTH(somebody_else_drives),
         BOTH(several_hosts),
@@ -411,8 +416,8 @@ int main(void)
         THREADLESS(descriptor_asked_for_late),
         THREADLESS(both_go_on_after_a_fork),
         THREADLESS(thread_is_started_later),
-        {"one_who_wants_a_thread_is_enough", one_who_wants_a_thread_is_enough, begin_threaded, end,
-         NULL},
+        THREADED(name_to_resolve),
+        THREADED(one_who_wants_a_thread_is_enough),
     };
     gr_source_init();
     return cmocka_run_group_tests(tests, NULL, NULL);

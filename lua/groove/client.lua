@@ -103,6 +103,9 @@ function M.new(opts)
     if not made then
         return nil, err
     end
+    if (options.thread == false or made._threadless) and not options.transport then
+        core.prefetch({ url = url.origin, proxy = options.proxy, ca_file = options.ca_file })
+    end
     return set_defaults({
         _source = made,
         _owns = not options.source and options.token_url ~= nil,

@@ -49,7 +49,11 @@ M.options = {
     { name = "thread", type = "boolean", default = true, doc =
         "false: needs no I/O thread; `groove.dispatch`, whenever `groove.fd()` is readable, and "
         .. "blocking calls do the work. The thread is the process's: one is started all the same "
-        .. "where another open source does not say false, and one that runs stays." },
+        .. "where another open source does not say false, and one that runs stays. Without it, host "
+        .. "names are looked up by whoever does the work, which then blocks: first at creation, "
+        .. "together with a reading of the certificates, so that a chroot and another user may "
+        .. "follow; again when an address is needed and 5 minutes old, or no connection to it "
+        .. "could be made a minute ago. Old addresses serve while a look-up fails." },
     { name = "renew", type = "boolean", default = true, doc =
         "false: a new token is asked for only when somebody needs one." },
     { name = "on_event", type = "function", doc =
@@ -171,7 +175,11 @@ function M.open(where, options)
         token_url = options.token_url,
         origin = origin,
         request = request_options(options),
+        _threadless = options.thread == false or nil,
     }, mt)
+    if origin and source._threadless then
+        core.prefetch({ url = origin.origin, proxy = options.proxy, ca_file = options.ca_file })
+    end
     source.async = setmetatable({ _source = source }, async_mt)
     hot.prepare(source, handle)
     if options.on_event then

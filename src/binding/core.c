@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "clock.h"
+#include "prefetch.h"
 #include "process.h"
 #include "source.h"
 #include "url.h"
@@ -191,6 +192,20 @@ static int core_date(lua_State *L)
     return 1;
 }
 
+/* core.prefetch{ url =, proxy =, ca_file = }: what requests to that URL will need once no name can be resolved
+ * and no file read any more. Blocks; what fails is tried again by the first request. */
+static int core_prefetch(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    const char *url = gr_lua_text(L, 1, "url", true, NULL);
+    const char *proxy = gr_lua_text(L, 1, "proxy", true, NULL);
+    const char *ca_file = gr_lua_text(L, 1, "ca_file", true, NULL);
+    luaL_argcheck(L, url, 1, "url is missing");
+    gr_lua_mailbox(L);
+    gr_prefetch(url, proxy, ca_file);
+    return 0;
+}
+
 static int core_shutdown(lua_State *L)
 {
     double seconds = luaL_optnumber(L, 1, 0);
@@ -285,6 +300,7 @@ GROOVE_API int luaopen_groove_core(lua_State *L)
                                          {"time", core_time},
                                          {"date", core_date},
                                          {"url", core_url},
+                                         {"prefetch", core_prefetch},
                                          {"shutdown", core_shutdown},
                                          {NULL, NULL}};
     make_state(L);

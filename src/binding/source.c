@@ -422,14 +422,15 @@ static int source_subscribe(lua_State *L)
 static void close_box(lua_State *L, struct source_box *box, bool forget)
 {
     struct gr_handle *handle = box->handle;
+    int string = box->string;
     gr_secret_free(box->copying);
     box->copying = NULL;
     box->handle = NULL;
     box->generation = 0;
-    luaL_unref(L, LUA_REGISTRYINDEX, box->string);
     box->string = LUA_NOREF;
     if (handle)
         gr_source_close(handle, forget);
+    luaL_unref(L, LUA_REGISTRYINDEX, string); /* last: before Lua 5.4 it may raise, for memory */
 }
 
 static int source_close(lua_State *L)

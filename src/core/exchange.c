@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "prefetch.h"
 #include "secret.h"
 #include "url.h"
 #include "version.h"
@@ -132,6 +133,7 @@ void gr_exchange_free(struct gr_exchange *exchange)
     for (struct curl_slist *h = exchange->headers; h; h = h->next)
         gr_zero(h->data, strlen(h->data)); /* one of them may be an Authorization header */
     curl_slist_free_all(exchange->headers);
+    curl_slist_free_all(exchange->pins);
     gr_secret_free(exchange->body);
     gr_secret_free(exchange->username);
     gr_secret_free(exchange->password);
@@ -267,8 +269,10 @@ static void set_where(struct gr_exchange *exchange, CURL *easy, const struct gr_
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    if (exchange->ca_file)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, exchange->ca_file);
+    if (!exchange->ca_file)
+        return;
+    curl_easy_setopt(easy, CURLOPT_CAINFO, exchange->ca_file);
+    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* the system's, which would be trusted as well */
 }
 
 static const char *text_of(const struct gr_secret *secret)
@@ -325,9 +329,12 @@ static void set_callbacks(struct gr_exchange *exchange, CURL *easy)
     curl_easy_setopt(easy, CURLOPT_PRIVATE, exchange);
 }
 
+static void set_failure(struct gr_exchange *exchange, CURLcode code);
+
 bool gr_exchange_open(struct gr_exchange *exchange, CURL *easy)
 {
     struct gr_url url;
+    CURLcode code = CURLE_OK;
     const char *wrong = gr_url_parse(&url, exchange->url);
     if (!wrong)
         wrong = gr_url_refusal(&url, exchange->allow_http);
@@ -338,9 +345,16 @@ bool gr_exchange_open(struct gr_exchange *exchange, CURL *easy)
         set_callbacks(exchange, easy);
         exchange->easy = easy;
         exchange->plain = url.loopback && strcmp(url.scheme, "http") == 0;
+        if (exchange->threadless)
+            code = gr_prefetch_apply(easy, &exchange->pins, &url, proxy_for(exchange, url.loopback),
+                                     exchange->ca_file);
     }
     gr_url_clear(&url);
-    return wrong ? refuse(exchange, wrong) : true;
+    if (wrong)
+        return refuse(exchange, wrong);
+    if (code != CURLE_OK)
+        set_failure(exchange, code);
+    return code == CURLE_OK;
 }
 
 /* ---- the end ---- */
@@ -419,6 +433,15 @@ static double retry_after(const struct gr_exchange *exchange)
     return fmax(difftime(until, now), 0);
 }
 
+void gr_exchange_doubt(const struct gr_exchange *exchange)
+{
+    curl_off_t sent = 0;
+    if (exchange->pins)
+        curl_easy_getinfo(exchange->easy, CURLINFO_PRETRANSFER_TIME_T, &sent);
+    if (exchange->pins && sent == 0)
+        gr_prefetch_doubt(exchange->pins);
+}
+
 void gr_exchange_close(struct gr_exchange *exchange, CURLcode code)
 {
     long status = 0;
@@ -426,7 +449,9 @@ void gr_exchange_close(struct gr_exchange *exchange, CURLcode code)
     exchange->status = (int)status;
     if (exchange->error.kind != GR_OK)
         return; /* a callback of ours ended it, and has said why */
-    if (code != CURLE_OK)
+    if (code != CURLE_OK) {
         set_failure(exchange, code);
+        gr_exchange_doubt(exchange);
+    }
     exchange->retry_after = retry_after(exchange);
 }

@@ -65,8 +65,10 @@ struct gr_exchange {
     void *owner;
 
     /* the engine's */
-    bool plain;           /* http to an address that needs no resolving */
-    struct gr_lane *lane; /* while queued */
+    bool threadless;         /* libcurl may not start a thread to resolve a name */
+    struct curl_slist *pins; /* hence the addresses it has been given */
+    bool plain;              /* http to an address that needs no resolving */
+    struct gr_lane *lane;    /* while queued */
     unsigned class;
     CURL *easy;
     enum { GR_EXCHANGE_IDLE, GR_EXCHANGE_QUEUED, GR_EXCHANGE_RUNNING } state;
@@ -85,11 +87,16 @@ void gr_exchange_free(struct gr_exchange *exchange);
 bool gr_exchange_add_header(struct gr_exchange *exchange, const char *name, size_t name_len,
                             const char *value);
 
-/* Sets up `easy` for this exchange. false: *error says why. Only under the engine's libcurl lock. */
+/* Sets up `easy` for this exchange. false: *error says why. Only under the engine's libcurl lock. Blocks where
+ * a name has to be looked up for one that is threadless. */
 bool gr_exchange_open(struct gr_exchange *exchange, CURL *easy);
 
 /* Takes over libcurl's verdict. */
 void gr_exchange_close(struct gr_exchange *exchange, CURLcode code);
+
+/* To be called of one that has failed, before it is taken out of libcurl: where it got no connection, its
+ * addresses may be wrong. */
+void gr_exchange_doubt(const struct gr_exchange *exchange);
 
 /* The first header of a name (lower case): its value, not terminated, its length in *len. NULL: none. */
 const char *gr_exchange_field(const struct gr_exchange *exchange, const char *name, size_t *len);

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "engine_state.h"
 #include "port.h"
+#include "prefetch.h"
 #include "secret.h"
 
 enum { EXIT_WAIT_S = 1, STOP_WAIT_S = 2 };
@@ -108,12 +109,18 @@ bool gr_engine_shutdown(double seconds)
 
 /* ---- fork and exit ---- */
 
+/* Where the process was forked during init(), the child runs that again and has the handlers twice. */
+static _Thread_local unsigned forking;
+
 static void before_fork(void)
 {
+    if (forking++ > 0)
+        return;
     if (!gr_engine_exiting)
         pthread_mutex_lock(&gr_engine.curl_lock);
     gr_engine_lock();
     gr_secret_before_fork();
+    gr_prefetch_before_fork();
 }
 
 static void unlock_after_fork(void)
@@ -125,18 +132,38 @@ static void unlock_after_fork(void)
 
 static void in_parent(void)
 {
+    if (--forking > 0)
+        return;
+    gr_prefetch_after_fork();
     gr_secret_after_fork(false);
     unlock_after_fork();
+}
+
+struct left_handles {
+    struct left_handles *next; /* the grandparent's */
+    CURLM *multi;
+    CURL *spare[SPARE_HANDLES];
+};
+
+/* volatile: nothing reads it but leak checkers. */
+static void keep_reference(void)
+{
+    static struct left_handles *volatile left_behind;
+    struct left_handles *left = malloc(sizeof *left);
+    if (!left)
+        return;
+    left->next = left_behind;
+    left->multi = gr_engine.multi;
+    memcpy(left->spare, gr_engine.spare, sizeof left->spare);
+    left_behind = left;
 }
 
 /* The libcurl handles are the parent's twins: using or freeing one would write to a connection that the
  * parent is using. They stay where they are, out of reach but referenced. */
 static void leave_handles(void)
 {
-    static CURLM *left_behind;
     struct gr_exchange *exchange;
-    left_behind = gr_engine.multi;
-    (void)left_behind;
+    keep_reference();
     gr_engine.multi = NULL;
     gr_engine.spares = 0;
     TAILQ_FOREACH (exchange, &gr_engine.running, link)
@@ -148,6 +175,9 @@ static void leave_handles(void)
 
 static void in_child(void)
 {
+    if (--forking > 0)
+        return;
+    gr_prefetch_after_fork();
     gr_secret_after_fork(true);
     leave_handles();
     if (gr_engine.ready) {
@@ -172,6 +202,8 @@ static void in_child(void)
 static void at_exit(void)
 {
     struct timespec until;
+    if (gr_engine_exiting)
+        return;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += EXIT_WAIT_S;
     gr_engine_exiting = pthread_mutex_timedlock(&gr_engine.curl_lock, &until) == 0;
@@ -199,6 +231,18 @@ static void *zeroing_realloc(void *memory, size_t size)
     return fresh;
 }
 
+/* The handlers come first: a fork waits until libcurl is ready, or the child would find libcurl's own lock
+ * held for ever. */
+static void init_libcurl(void)
+{
+    pthread_atfork(before_fork, in_parent, in_child);
+    pthread_mutex_lock(&gr_engine.curl_lock);
+    /* Where the host has initialised libcurl before, its allocator stays; that cannot be told from here. */
+    curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, zeroing_free, zeroing_realloc, strdup,
+                         calloc);
+    pthread_mutex_unlock(&gr_engine.curl_lock);
+}
+
 static void init(void)
 {
     static const unsigned limits[GR_CLASS_COUNT] = {[GR_CLASS_TOKEN] = 32, [GR_CLASS_API] = 64};
@@ -210,10 +254,7 @@ static void init(void)
     gr_port_cond_init(&gr_engine.role);
     gr_port_cond_init(&gr_engine.parked);
     gr_port_pin();
-    /* Where the host has initialised libcurl before, its allocator stays; that cannot be told from here. */
-    curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, zeroing_free, zeroing_realloc, strdup,
-                         calloc);
-    pthread_atfork(before_fork, in_parent, in_child);
+    init_libcurl();
     atexit(at_exit);
 }
 

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "engine.h"
 #include "port.h"
+#include "prefetch.h"
 #include "source_state.h"
 
 enum { MAX_LINGERING = 1000 };
@@ -210,6 +211,8 @@ struct gr_handle *gr_source_open(const struct gr_options *options, struct gr_err
 {
     struct gr_source *fresh = source_new(options);
     struct gr_handle *handle = NULL;
+    if (fresh && !options->thread)
+        gr_prefetch(options->token_url, options->proxy, options->ca_file);
     if (fresh) {
         gr_engine_lock();
         handle = open_locked(fresh, options);

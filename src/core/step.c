@@ -170,6 +170,7 @@ static void pick(struct exchange_list *fresh)
             struct gr_exchange *exchange = TAILQ_FIRST(&TAILQ_FIRST(&class->lanes)->exchanges);
             gr_engine_dequeue(exchange);
             exchange->state = GR_EXCHANGE_RUNNING;
+            exchange->threadless = !gr_engine.threaded;
             class->running++;
             TAILQ_INSERT_TAIL(fresh, exchange, link);
         }
@@ -211,6 +212,8 @@ static void remove_all(struct exchange_list *gone, struct exchange_list *done)
     struct gr_exchange *exchange;
     while ((exchange = TAILQ_FIRST(gone))) {
         TAILQ_REMOVE(gone, exchange, link);
+        if (exchange->error.kind == GR_E_TIMEOUT)
+            gr_exchange_doubt(exchange);
         curl_multi_remove_handle(gr_engine.multi, exchange->easy);
         gr_engine_drop_handle(exchange);
         TAILQ_INSERT_TAIL(done, exchange, link);
