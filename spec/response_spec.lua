@@ -35,6 +35,13 @@ describe("response", function()
         assert.is_nil(response.decode("x", { decode = function() return nil, "no" end }))
     end)
 
+    it("does not call it an answer's fault that memory has run out", function()
+        local json = { decode = function() error("not enough memory", 0) end }
+        local ok, problem = pcall(response.decode, "{}", json)
+        assert.is_false(ok)
+        assert.equal("not enough memory", problem)
+    end)
+
     it("calls what is no JSON an invalid response", function()
         for _, body in ipairs({ "", "<html>", '{"a":', "null", "3", '"x"', "\255" }) do
             local value, err = read(200, body)

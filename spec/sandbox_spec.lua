@@ -285,7 +285,7 @@ describe("a sandbox", function()
             put({ on = "token", delay = 0.15 })
             local seconds, answer = seconds_of(ask_token, sandbox)
             assert.equal(200, answer.status)
-            assert.is_true(seconds >= 0.15 and seconds < 1)
+            assert.is_true(seconds >= 0.15)
         end)
 
         it("serves others meanwhile", function()

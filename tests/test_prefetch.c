@@ -3,8 +3,10 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <resolv.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -19,6 +21,7 @@
 #include <cmocka.h>
 
 #include "fixture.h"
+#include "port.h"
 #include "prefetch.h"
 
 #define EXPORTED __attribute__((visibility("default")))
@@ -32,6 +35,7 @@ static const char
     *known[4];              /* the addresses of every name ending in .test; none: it is not known */
 static unsigned look_ups;   /* of names, by groove itself */
 static char looked_up[256]; /* the names, one behind the other */
+static bool in_a_hurry;     /* the last time */
 static _Atomic unsigned others;  /* libcurl's own */
 static _Atomic unsigned threads; /* started by the thread that runs the tests, for whomever */
 static _Thread_local bool runs_tests;
@@ -67,6 +71,7 @@ EXPORTED int getaddrinfo(const char *host, const char *service, const struct add
         others++;
         return EAI_AGAIN;
     }
+    in_a_hurry = _res.retrans == 1 && _res.retry == 1;
     gr_engine_lock(); /* it would never return if this thread had it */
     gr_engine_unlock();
     look_ups++;
@@ -310,20 +315,44 @@ static void dead_address_is_looked_up_after_a_minute(void **state)
     assert_int_equal(look_ups, 2);
 }
 
-static void old_address_is_looked_up_and_kept_meanwhile(void **state)
+/* Looking by age would hold up a host whose name servers do not answer. */
+static void good_address_is_never_looked_up_again(void **state)
 {
     (void)state;
     const char *url = fresh_url();
     assert_string_equal(post(url), "");
-    know(NULL, NULL);
-    gr_clock_skip(300);
-    assert_string_equal(post(url), "");
-    assert_string_equal(post(url), "");
-    assert_int_equal(look_ups, 2);
     know(DEAD, NULL);
-    gr_clock_skip(300);
-    assert_string_equal(post(url), "connect_failed"); /* the new one */
-    assert_int_equal(look_ups, 3);
+    gr_clock_skip(1e6);
+    assert_string_equal(post(url), "");
+    assert_int_equal(look_ups, 1);
+}
+
+static void old_address_is_looked_up_when_a_source_is_opened(void **state)
+{
+    (void)state;
+    const char *url = fresh_url();
+    assert_string_equal(post(url), "");
+    gr_clock_skip(200);
+    gr_source_close(open_at(url), true);
+    assert_int_equal(look_ups, 1);
+    know(NULL, NULL);
+    gr_clock_skip(100);
+    gr_source_close(open_at(url), true);
+    assert_int_equal(look_ups, 2);
+    assert_string_equal(post(url), ""); /* the old one stays */
+}
+
+static void requests_do_not_wait_long_for_a_name(void **state)
+{
+    (void)state;
+    struct gr_patience usual = {_res.retrans, _res.retry};
+    const char *url = fresh_url();
+    gr_source_close(open_at(url), true);
+    assert_false(in_a_hurry);
+    assert_string_equal(post(fresh_url()), "");
+    assert_true(in_a_hurry);
+    assert_int_equal(_res.retrans, usual.seconds);
+    assert_int_equal(_res.retry, usual.times);
 }
 
 static void dead_address_is_kept_where_there_is_no_other(void **state)
@@ -621,7 +650,9 @@ int main(void)
         WATCHED(each_address_is_tried),
         WATCHED(addresses_of_both_families),
         WATCHED(dead_address_is_looked_up_after_a_minute),
-        WATCHED(old_address_is_looked_up_and_kept_meanwhile),
+        WATCHED(good_address_is_never_looked_up_again),
+        WATCHED(old_address_is_looked_up_when_a_source_is_opened),
+        WATCHED(requests_do_not_wait_long_for_a_name),
         WATCHED(dead_address_is_kept_where_there_is_no_other),
         WATCHED(request_that_was_sent),
         WATCHED(connection_that_takes_too_long),

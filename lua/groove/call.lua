@@ -2,7 +2,8 @@
 --
 -- A *flow* is a function whose first argument is `await`; `await(op)` gives the result of an
 -- operation of the core. `perform` runs a flow at once, waiting in `await`; `start` runs it in a
--- coroutine, which `await` leaves until the operation has finished.
+-- coroutine, which `await` leaves until the operation has finished. `await()`, without one, goes on
+-- unless the call has ended meanwhile, by what it ran itself (json.decode, a token function).
 --
 -- @module groove.call
 
@@ -16,6 +17,9 @@ local M = {}
 local methods = {}
 local mt = { __name = "groove.call", __index = methods }
 
+-- The call for which a coroutine is in a `suspend`.
+local suspending = setmetatable({}, { __mode = "k" })
+
 -- Calls under way by the operation they wait for. Strong: a call lives until it has finished.
 local waiting = {}
 
@@ -23,18 +27,24 @@ local waiting = {}
 -- is not taken for one.
 local AWAIT = {}
 
+local CLOSED = "closed while the call was under way"
+
 local WEAK = { __mode = "k" }
 
 local function blocking(op)
-    op:wait()
-    return op:result()
+    if op then
+        op:wait()
+        return op:result()
+    end
 end
 
+-- Also where the operation has ended already: what starts a call is to return at once, and leaves
+-- the decoding to whoever asks for the result.
 local function yielding(op)
-    if not op:done() then
-        coroutine.yield(AWAIT, op)
+    coroutine.yield(AWAIT, op)
+    if op then
+        return op:result()
     end
-    return op:result()
 end
 
 local function finish(call, value, err)
@@ -53,32 +63,44 @@ end
 
 local function raised(call, problem)
     if call._owner:closed() then
-        return errors.cancelled("closed while the call was under way")
+        return errors.cancelled(CLOSED)
     end
     return errors.raised(problem)
 end
 
+local go_on
+
 local function advance(call, ok, mark, op)
     if call._finished then
-        return
+        -- By what it ran itself, which may have cancelled it or closed the client.
+        if ok and mark == AWAIT and op then
+            op:cancel()
+        end
     elseif not ok then
         finish(call, nil, raised(call, mark))
     elseif coroutine.status(call._thread) == "dead" then
         finish(call, mark, op)
+    elseif mark == AWAIT and not op then
+        return go_on(call)
     elseif mark == AWAIT then
         call._op = op
         waiting[op] = call
         op:watch()
     else
-        finish(call, nil, errors.transport("raised",
-            "a transport must not yield within an asynchronous call", false))
+        finish(call, nil, errors.transport("raised", "a transport, json.decode or a token function "
+            .. "must not yield within an asynchronous call", false))
     end
+end
+
+function go_on(call, ...)
+    events.inherit(call._thread)
+    return advance(call, coroutine.resume(call._thread, ...))
 end
 
 local function resume(call)
     waiting[call._op] = nil
     call._op = nil
-    advance(call, coroutine.resume(call._thread))
+    go_on(call)
 end
 
 local function finished(op)
@@ -104,7 +126,7 @@ function M.start(owner, flow, ...)
     local call = setmetatable({ _owner = owner, _thread = coroutine.create(flow) }, mt)
     owner._calls = owner._calls or M.set()
     owner._calls[call] = true
-    advance(call, coroutine.resume(call._thread, yielding, ...))
+    go_on(call, yielding, ...)
     return call
 end
 
@@ -112,16 +134,33 @@ end
 -- groove.fd() wakes earlier; one that can only sleep should not sleep long.
 local PAUSE_FIRST, PAUSE_MAX = 0.001, 0.05
 
+-- Where a call is neither finished nor waits for an operation, it is being brought forward by what
+-- called this, and cannot be waited for.
 local function suspended(call, suspend, seconds)
-    local pause = PAUSE_FIRST
+    local here, pause = events.here(), PAUSE_FIRST
+    local outer = suspending[here]
     local deadline = seconds and core.now() + seconds
-    while not call:done() do
+    while not call:done() and call._op do
         local left = deadline and deadline - core.now() or pause
         if left <= 0 then
             break
         end
+        suspending[here] = call
         suspend(call, math.min(pause, left))
+        suspending[here] = outer
         pause = math.min(2 * pause, PAUSE_MAX)
+    end
+    return call:result()
+end
+
+local function blocked(call, seconds)
+    local deadline = seconds and core.now() + seconds
+    while not call:done() and call._op do
+        local left = deadline and deadline - core.now()
+        if left and left <= 0 then
+            break
+        end
+        call._op:wait(left)
     end
     return call:result()
 end
@@ -134,6 +173,9 @@ end
 -- @return err
 function M.perform(owner, flow, ...)
     events.deliver()
+    if owner:closed() then -- by a handler
+        return nil, errors.cancelled(CLOSED)
+    end
     if owner._suspend then
         return suspended(M.start(owner, flow, ...), owner._suspend)
     end
@@ -170,6 +212,16 @@ function M.method(name, prepare, owner_of)
     return method, async
 end
 
+-- Not brought forward first: nothing may be sent any more.
+local function stop(call, message)
+    local op = call._op
+    if op then
+        waiting[op] = nil
+        op:cancel()
+    end
+    finish(call, nil, errors.cancelled(message))
+end
+
 --- Ends all calls of an owner as cancelled.
 -- @tparam table owner
 function M.cancel_all(owner)
@@ -178,14 +230,25 @@ function M.cancel_all(owner)
         calls[#calls + 1] = call
     end
     for _, call in ipairs(calls) do
-        call:cancel()
+        stop(call, CLOSED)
     end
 end
 
---- Whether the call has finished. Never blocks; brings the call forward where it can.
+local function check_call(call, name)
+    if getmetatable(call) ~= mt then
+        check.fail("call:" .. name .. ": not a call; call it with a colon")
+    end
+end
+
+--- Whether the call has finished. Never blocks; brings the call forward where it can, and so
+-- decodes its answer when that has arrived. Does the I/O where there is no thread.
+--
+-- A call stays usable when its client or source is closed: it has finished then, as cancelled
+-- unless it had finished before.
 -- @treturn boolean
 function methods:done()
-    while not self._finished and self._op and self._op:done() do
+    check_call(self, "done")
+    while not self._finished and self._op and self._op:glance() do
         resume(self)
     end
     return self._finished == true
@@ -195,57 +258,55 @@ end
 -- @return value
 -- @return err `kind = "pending"` before the end
 function methods:result()
+    check_call(self, "result")
     if not self:done() then
         return nil, errors.pending("the call has not finished yet")
     end
     return self._value, self._err
 end
 
---- Waits for the end, by the client's `suspend` where it has one.
+--- Waits for the end: blocking, or by the client's `suspend` where it has one. May be called
+-- anywhere, in a callback too. In the client's `suspend` for this very call it blocks; in what this
+-- call itself runs (a transport, json.decode, a token function) it returns at once.
 -- @tparam[opt] number seconds at most; by default until the end, which the call's own timeout
 -- bounds. When they have passed the call goes on
 -- @return value
 -- @return err `kind = "pending"` when the seconds have passed
 function methods:wait(seconds)
+    check_call(self, "wait")
     check.argument("call:wait", "seconds", "number", seconds, true)
     events.deliver()
     local suspend = self._owner._suspend
-    if suspend then
+    if suspend and suspending[events.here()] ~= self then
         return suspended(self, suspend, seconds)
     end
-    local deadline = seconds and core.now() + seconds
-    while not self:done() and self._op do
-        local left = deadline and deadline - core.now()
-        if left and left <= 0 then
-            break
-        end
-        self._op:wait(left)
-    end
-    return self:result()
+    return blocked(self, seconds)
 end
 
---- Ends the call with `kind = "cancelled"`. A token request that others wait for goes on.
+--- Ends the call with `kind = "cancelled"`. A token request that others wait for goes on. An answer
+-- that has arrived, but that nobody has looked at (`done`, `result`, `wait`, `groove.dispatch`), is
+-- dropped; what the service has done about a request is not undone.
 -- @treturn boolean whether it was still running
 function methods:cancel()
-    if self:done() then
+    check_call(self, "cancel")
+    if self._finished then
         return false
     end
-    local op = self._op
-    if op then
-        waiting[op] = nil
-        op:cancel()
-    end
-    finish(self, nil, errors.cancelled("the call was cancelled"))
+    stop(self, "the call was cancelled")
     return true
 end
 
 --- Has a function called once with the outcome: always from `groove.dispatch`, also when the call
--- has finished already or is cancelled. Several functions run in the order they were given in. An
--- error in one becomes a `callback_error` event, or, without an `on_event`, is raised by
--- `dispatch` after the others have run.
+-- has finished already, is cancelled, or its client is closed. Several functions run in the order
+-- they were given in. A function may do anything, such as calling blocking methods and `dispatch`,
+-- closing the client, and ending the program.
+--
+-- An error in one, of any type, becomes the `error` of a `callback_error` event, or, without an
+-- `on_event`, is raised by `dispatch` after the others have run.
 -- @tparam function fn `fn(value, err, call)`
 -- @treturn table the call
 function methods:on_done(fn)
+    check_call(self, "on_done")
     check.argument("call:on_done", "fn", "function", fn)
     if self._finished then
         events.callback(fn, self._owner, self._value, self._err, self)
@@ -264,27 +325,37 @@ end
 
 local DISPATCH_SECONDS = 0.002
 
---- Runs callbacks and events of this Lua state's finished calls. Never blocks; drives the I/O
--- itself where there is no thread. At least one thing that waits is run, however short the time.
--- @tparam[opt=0.002] number seconds at most
--- @treturn integer callbacks and events run
--- @treturn boolean whether more wait
--- @raise the first error of a callback without an `on_event`, or of an `on_event`, after the others
--- have run
-function M.dispatch(seconds)
-    check.argument("groove.dispatch", "seconds", "number", seconds, true)
-    local deadline = core.now() + (seconds or DISPATCH_SECONDS)
-    local run, failure = 0, nil
+local function turn(seconds)
+    local deadline = core.now() + seconds
+    local run = 0
     repeat
-        local count
-        count, failure = events.step(finished, failure)
+        local count = events.step(finished)
         run = run + (count or 0)
     until not count or core.now() >= deadline
     events.look()
-    if failure then
-        error(failure[1], 0)
+    return run
+end
+
+--- Runs callbacks and events of this Lua state's finished calls, and decodes their answers. Never
+-- blocks; drives the I/O itself where there is no thread (there, looking up a name that is not
+-- known yet does block). At least one thing that waits is done, however short the time; between two
+-- things the time is looked at.
+--
+-- May be called anywhere: in a callback, an `on_event`, a `suspend`, and what a call runs
+-- (transport, json.decode, a token function). There it runs what waits besides, up to ten levels
+-- deep, and nothing below that.
+-- @tparam[opt=0.002] number seconds at most
+-- @treturn integer callbacks and events run
+-- @treturn boolean whether more wait
+-- @raise when it is called outside of all those: the first error of a callback without an
+-- `on_event`, or of an `on_event`, after the others have run
+function M.dispatch(seconds)
+    check.argument("groove.dispatch", "seconds", "number", seconds, true)
+    if events.too_deep() then
+        events.look()
+        return 0, events.waiting()
     end
-    return run, events.waiting()
+    return events.run(turn, seconds or DISPATCH_SECONDS), events.waiting()
 end
 
 return M

@@ -129,6 +129,15 @@ function M.wrap(err, kind)
     return M.new(fields)
 end
 
+--- Raises a caught error anew where memory has run out: whatever else was about to be said of what
+-- failed would be wrong.
+-- @param problem what `pcall` has caught
+function M.pass_on(problem)
+    if problem == "not enough memory" then
+        error(problem, 0)
+    end
+end
+
 --- An error that a function of the program's has raised.
 -- @param problem what was raised; one of this module's errors is returned as it is
 -- @treturn table

@@ -3,6 +3,11 @@
 -- Nothing here runs at a time of its own choosing: `dispatch` (call.lua) runs callbacks and events,
 -- the start of a blocking call runs events only.
 --
+-- What raises keeps nobody else from running. What it raised, of any type, becomes the `error` of a
+-- `callback_error` event. Where its client or source has no `on_event`, and where a handler raised
+-- it, it is raised again when the others have run, by the outermost `dispatch`, or by the blocking
+-- call that found the event: the first, of several.
+--
 -- @module groove.events
 
 local core = require("groove.core")
@@ -17,8 +22,69 @@ local listening = false
 -- Deliveries of this side: { fn, owner, a, b, c }, from `first` to `last`.
 local queue, first, last = {}, 1, 0
 
+-- The last of them to be run before the core is asked again: callbacks that beget callbacks must
+-- not keep it waiting.
+local batch = 0
+
 -- What core.next() gave while only events were wanted.
 local held, held_first, held_last = {}, 1, 0
+
+-- The first error that nobody has heard of, `{ error }`.
+local failure
+
+-- How many callbacks, handlers and calls being brought forward a coroutine is inside of. Each may
+-- call `dispatch` in its turn. Lua ends at 200 C functions inside each other, and Lua 5.1, which
+-- does not count those of other coroutines, at the end of the C stack.
+local LEVELS = 10
+local levels = setmetatable({}, { __mode = "k" })
+local MAIN = {} -- in Lua 5.1 the main coroutine has no name
+
+--- The running coroutine, or what stands for the main one.
+-- @return a key
+function M.here()
+    return coroutine.running() or MAIN
+end
+
+local function level()
+    return levels[M.here()] or 0
+end
+
+--- Has a coroutine count from its resumer's level on.
+-- @tparam thread thread about to be resumed
+function M.inherit(thread)
+    levels[thread] = level() + 1
+end
+
+--- Whether nothing more may be run inside of what is running here.
+-- @treturn boolean
+function M.too_deep()
+    return level() >= LEVELS
+end
+
+local function leave(here, before, ok, ...)
+    levels[here] = before
+    if not ok then
+        error((...), 0)
+    end
+    if not before and failure then
+        local problem = failure[1]
+        failure = nil
+        error(problem, 0)
+    end
+    return ...
+end
+
+--- Runs a function in which callbacks and handlers are run.
+-- @tparam function fn
+-- @param ... its arguments
+-- @return what it returns
+-- @raise outside of everything else, the first error of a callback or handler that nobody heard of
+function M.run(fn, ...)
+    local here = M.here()
+    local before = levels[here]
+    levels[here] = (before or 0) + 1
+    return leave(here, before, pcall(fn, ...))
+end
 
 local function push(delivery)
     last = last + 1
@@ -60,17 +126,17 @@ function M.emit(owner, type, err)
     end
 end
 
-local function run(delivery, failure)
+local function run(delivery)
     local ok, problem = pcall(delivery[1], delivery[3], delivery[4], delivery[5])
-    if ok then
-        return failure
-    end
     local owner = delivery[2]
-    if owner and owner._on_event then
+    if ok then
+        return
+    elseif owner and owner._on_event then
         M.emit(owner, "callback_error", problem)
-        return failure
+    else
+        failure = failure or { problem }
+        core.wake() -- it may be somebody else's turn to raise it
     end
-    return failure or { problem }
 end
 
 -- An event of the core as a delivery, nil if nobody listens.
@@ -110,25 +176,25 @@ end
 
 --- Runs the next thing that waits.
 -- @tparam function finished `finished(op)`, called for an operation of the core that has ended
--- @tparam ?table failure of an earlier one, `{ error }`
 -- @treturn ?integer callbacks and events run, 0 or 1; nil when nothing waited
--- @treturn ?table failure
-function M.step(finished, failure)
-    local delivery = pop_queue()
+function M.step(finished)
+    local delivery, item = first <= batch and pop_queue(), nil
     if not delivery then
-        local item = pop_core()
+        item = pop_core()
+        batch = last
         if item == nil then
-            return nil, failure
-        elseif type(item) ~= "table" then
+            delivery = pop_queue()
+        elseif type(item) == "table" then
+            delivery = delivery_of(item)
+        else
             finished(item)
-            return 0, failure
         end
-        delivery = delivery_of(item)
     end
-    if not delivery then
-        return 0, failure
+    if delivery then
+        run(delivery)
+        return 1
     end
-    return 1, run(delivery, failure)
+    return item ~= nil and 0 or nil
 end
 
 --- Takes one more item off the core, so that `waiting` tells the truth.
@@ -145,53 +211,57 @@ function M.look()
     end
 end
 
--- The events on this side; callbacks stay queued.
-local function own_events(failure)
-    local from, to = first, last
-    local kept = {}
-    first, last = to + 1, to
-    for i = from, to do
+-- Takes the events of this side out of the queue; callbacks stay, in their order.
+local function take_events()
+    local taken, kept = {}, first - 1
+    for i = first, last do
         local delivery = queue[i]
         queue[i] = nil
         if delivery[2] then
-            kept[#kept + 1] = delivery
+            kept = kept + 1
+            queue[kept] = delivery
         else
-            failure = run(delivery, failure)
+            taken[#taken + 1] = delivery
         end
     end
-    for _, delivery in ipairs(kept) do
-        push(delivery)
-    end
-    return failure
+    last = kept
+    return taken
 end
 
-local function core_events(failure)
+local function own_events()
+    for _, delivery in ipairs(take_events()) do
+        run(delivery)
+    end
+end
+
+local function core_events()
     local item = core.next()
     while item ~= nil do
         local delivery = type(item) == "table" and delivery_of(item)
         if delivery then
-            failure = run(delivery, failure)
+            run(delivery)
         elseif type(item) ~= "table" then
             held_last = held_last + 1
             held[held_last] = item
         end
         item = core.next()
     end
-    return failure
 end
 
---- Delivers the events that wait, at the start of a blocking call. Finished operations and
--- callbacks stay for `dispatch`. An error in a handler is raised after the others have run.
-function M.deliver()
-    if not listening then
-        return
-    end
-    local failure = core_events(own_events(nil))
+local function all_events()
+    own_events()
+    core_events()
     if M.waiting() then
         core.wake()
     end
-    if failure then
-        error(failure[1], 0)
+end
+
+--- Delivers the events that wait, at the start of a blocking call. Finished operations and
+-- callbacks stay for `dispatch`.
+-- @raise as `run`
+function M.deliver()
+    if listening and not M.too_deep() then
+        M.run(all_events)
     end
 end
 

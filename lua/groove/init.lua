@@ -37,8 +37,11 @@ groove.static_token = static.new
 groove.dispatch = calls.dispatch
 
 --- A descriptor that is readable whenever `dispatch` has work, with or without the thread: for
--- epoll, libuv, cqueues. It stays the same, and is not to be read from or closed.
--- @treturn integer
+-- epoll, libuv, cqueues. It stays the same, over a fork, too, and is not to be read from or closed.
+--
+-- Where a program closes it all the same, `dispatch` called by a clock works as ever, the next call
+-- of this gives another one, and a file that has got its number by then is left alone.
+-- @treturn integer -1 when the process has no descriptors left
 function groove.fd()
     return core.fd()
 end

@@ -12,6 +12,7 @@ local default_json
 local function load_json()
     local found, cjson = pcall(require, "cjson")
     if not found then
+        errors.pass_on(cjson)
         error("groove: decoding needs lua-cjson (Debian: lua-cjson), or the option json = "
             .. "{ decode, encode, null }", 0)
     end
@@ -72,6 +73,9 @@ end
 function M.decode(body, json)
     json = M.json(json)
     local ok, value = pcall(json.decode, body)
+    if not ok then
+        errors.pass_on(value)
+    end
     if not ok or type(value) ~= "table" then
         return nil, "the answer is not JSON"
     end

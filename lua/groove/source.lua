@@ -49,11 +49,11 @@ M.options = {
     { name = "thread", type = "boolean", default = true, doc =
         "false: needs no I/O thread; `groove.dispatch`, whenever `groove.fd()` is readable, and "
         .. "blocking calls do the work. The thread is the process's: one is started all the same "
-        .. "where another open source does not say false, and one that runs stays. Without it, host "
-        .. "names are looked up by whoever does the work, which then blocks: first at creation, "
-        .. "together with a reading of the certificates, so that a chroot and another user may "
-        .. "follow; again when an address is needed and 5 minutes old, or no connection to it "
-        .. "could be made a minute ago. Old addresses serve while a look-up fails." },
+        .. "where another open source does not say false, and one that runs stays. Without it, "
+        .. "whoever does the work looks host names up, and blocks: first at creation, together with "
+        .. "a reading of the certificates, so that a chroot and another user may follow; again, for "
+        .. "a second or two, when no connection could be made, at most once a minute. Old addresses "
+        .. "serve while a look-up fails." },
     { name = "renew", type = "boolean", default = true, doc =
         "false: a new token is asked for only when somebody needs one." },
     { name = "on_event", type = "function", doc =
@@ -304,6 +304,7 @@ local function exchange(await, request, token, deadline)
     if seconds <= 0 then
         return nil, errors.timeout("no answer in time")
     end
+    await() -- no further, where what the call has run has ended it
     return await(core.request({
         method = request.method,
         url = request.url,

@@ -44,6 +44,7 @@ end
 
 -- One exchange: by the client's transport, or the core.
 local function send(await, client, message, seconds)
+    await() -- no further, where what the call has run has ended it
     if client._transport then
         message.timeout = seconds
         return own_transport(client._transport, message)

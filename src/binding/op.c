@@ -54,6 +54,15 @@ static int op_done(lua_State *L)
     return 1;
 }
 
+/* op:glance() -> boolean: done or not. Whoever asks again and again gets somewhere, also where there is
+ * no thread. */
+static int op_glance(lua_State *L)
+{
+    if (!gr_op_done(check_op(L)))
+        gr_engine_pump();
+    return op_done(L);
+}
+
 static int op_cancel(lua_State *L)
 {
     lua_pushboolean(L, gr_op_cancel(check_op(L)));
@@ -271,9 +280,10 @@ int gr_lua_sleep(lua_State *L)
 
 void gr_lua_open_op(lua_State *L)
 {
-    static const luaL_Reg methods[] = {{"wait", op_wait},     {"done", op_done},
-                                       {"result", op_result}, {"cancel", op_cancel},
-                                       {"watch", op_watch},   {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"wait", op_wait},     {"done", op_done},   {"glance", op_glance}, {"result", op_result},
+        {"cancel", op_cancel}, {"watch", op_watch}, {NULL, NULL},
+    };
     static const luaL_Reg metamethods[] = {{"__gc", op_gc}, {NULL, NULL}};
     gr_lua_metatable(L, GR_OP, methods, metamethods);
     lua_pop(L, 1);

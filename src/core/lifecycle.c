@@ -240,6 +240,7 @@ static void init_libcurl(void)
     /* Where the host has initialised libcurl before, its allocator stays; that cannot be told from here. */
     curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, zeroing_free, zeroing_realloc, strdup,
                          calloc);
+    curl_global_init(CURL_GLOBAL_DEFAULT); /* one more: some clean up what they have not set up */
     pthread_mutex_unlock(&gr_engine.curl_lock);
 }
 

@@ -33,6 +33,22 @@ static struct op_list pending = TAILQ_HEAD_INITIALIZER(pending);
 
 /* ---- mailboxes ---- */
 
+/* A host may have closed the set, against the rule, and the number may be a file of its own by now. */
+static bool has_set(const struct gr_mailbox *box)
+{
+    return box->fd >= 0 && gr_port_set_holds(box->fd, box->wake_fd);
+}
+
+static void close_set(struct gr_mailbox *box)
+{
+    if (box->fd < 0)
+        return;
+    if (has_set(box))
+        close(box->fd);
+    close(box->wake_fd);
+    box->fd = box->wake_fd = -1;
+}
+
 struct gr_mailbox *gr_mailbox_new(void)
 {
     struct gr_mailbox *box = calloc(1, sizeof *box);
@@ -59,10 +75,7 @@ void gr_mailbox_unref(struct gr_mailbox *box)
     if (--box->refs > 0)
         return;
     TAILQ_REMOVE(&boxes, box, link);
-    if (box->fd >= 0) {
-        close(box->fd);
-        close(box->wake_fd);
-    }
+    close_set(box);
     pthread_cond_destroy(&box->changed);
     free(box->events);
     free(box);
@@ -115,8 +128,10 @@ static int new_set(struct gr_mailbox *box)
 int gr_mailbox_fd(struct gr_mailbox *box)
 {
     gr_engine_lock();
-    if (box->fd < 0)
+    if (!has_set(box)) {
+        close_set(box);
         box->fd = new_set(box);
+    }
     int fd = box->fd;
     gr_engine_unlock();
     return fd;
@@ -425,12 +440,14 @@ void gr_op_forked(void)
     struct gr_mailbox *box;
     TAILQ_FOREACH (box, &boxes, link) {
         gr_port_cond_init(&box->changed);
-        if (box->fd < 0)
-            continue;
-        close(box->wake_fd);
-        box->wake_fd = -1;
         box->raised =
             box->raised || !TAILQ_EMPTY(&pending); /* a host sets the engine going again */
+        if (!has_set(box)) {
+            close_set(box);
+            continue;
+        }
+        close(box->wake_fd);
+        box->wake_fd = -1;
         int fresh = new_set(box);
         if (fresh >= 0)
             gr_port_replace(box->fd, fresh);

@@ -67,7 +67,9 @@ void gr_mailbox_ref(struct gr_mailbox *box);
 void gr_mailbox_unref(struct gr_mailbox *box);
 
 /* A descriptor, readable while there is something to fetch, and where there is no thread also when
- * gr_engine_pump has something to do. Belongs to the mailbox, keeps its number over a fork; -1: none left. */
+ * gr_engine_pump has something to do. Belongs to the mailbox, keeps its number over a fork; -1: none left.
+ * Where the host has closed it all the same, the next call makes another; whatever has its number by then is
+ * neither used nor closed. */
 int gr_mailbox_fd(struct gr_mailbox *box);
 /* Makes the descriptor readable; fetching until nothing is left clears it. */
 void gr_mailbox_wake(struct gr_mailbox *box);

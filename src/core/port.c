@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <netinet/in.h>
+#include <resolv.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/epoll.h>
@@ -53,6 +55,12 @@ bool gr_port_set_put(int set, int fd, enum gr_watch watch)
            0;
 }
 
+bool gr_port_set_holds(int set, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    return epoll_ctl(set, EPOLL_CTL_MOD, fd, &event) == 0;
+}
+
 int gr_port_set_take(int set, int *fds, int max)
 {
     struct epoll_event events[64];
@@ -67,6 +75,22 @@ void gr_port_replace(int fd, int fresh)
 {
     dup3(fresh, fd, O_CLOEXEC);
     close(fresh);
+}
+
+/* glibc keeps to what has been changed in its state. */
+void gr_port_resolver_hurry(struct gr_patience *usual)
+{
+    if (!(_res.options & RES_INIT))
+        res_init();
+    *usual = (struct gr_patience){_res.retrans, _res.retry};
+    _res.retrans = 1;
+    _res.retry = 1;
+}
+
+void gr_port_resolver_calm(const struct gr_patience *usual)
+{
+    _res.retrans = usual->seconds;
+    _res.retry = usual->times;
 }
 
 int gr_port_timer_new(void)

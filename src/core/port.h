@@ -20,12 +20,24 @@ int gr_port_set_new(void);
 enum gr_watch { GR_WATCH_NOTHING, GR_WATCH_READABLE, GR_WATCH_SIGNALS, GR_WATCH_CHANGES };
 bool gr_port_set_put(int set, int fd, enum gr_watch watch);
 
+/* Whether `set` is a set, and holds `fd` with GR_WATCH_READABLE. Any other descriptor is left as it is, so
+ * this tells whether the number still means what it did. */
+bool gr_port_set_holds(int set, int fd);
+
 /* Takes at most `max` of the descriptors that make a set readable; never waits. Their number. */
 int gr_port_set_take(int set, int *fds, int max);
 
 /* Makes `fd` what `fresh` is, keeping its number, as a host may have it in its event loop; closes
  * `fresh`. For what a fork shares with the parent. */
 void gr_port_replace(int fd, int fresh);
+
+/* In between, names are asked for in a hurry: once, and for a second at each name server. For the calling
+ * thread alone. */
+struct gr_patience {
+    int seconds, times;
+};
+void gr_port_resolver_hurry(struct gr_patience *usual);
+void gr_port_resolver_calm(const struct gr_patience *usual);
 
 /* A descriptor that becomes readable at a moment on gr_now's clock, also right after a suspend, which
  * the time-out of poll() would sleep through. */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "port.h"
 #include "url.h"
 
 enum {
@@ -22,7 +23,7 @@ enum {
     MAX_ADDRESSES = 16
 };
 
-/* Seconds until a name is looked up again, or a file read again. */
+/* Seconds until a name is looked up again, or a file read again; AGE when a source is opened. */
 #define AGE         300.0
 #define DOUBTED_AGE 60.0
 #define FAILED_AGE  5.0
@@ -90,11 +91,17 @@ static char *print_addresses(const struct addrinfo *info)
     return len > 0 ? strdup(all) : NULL;
 }
 
-/* Blocks. NULL: there are none, or nobody answers. */
-static char *look_up(const char *host)
+/* Blocks: for a request not for long, as a host may be waiting. NULL: there are none, or nobody answers. */
+static char *look_up(const char *host, bool needed)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *found = NULL;
-    if (getaddrinfo(host, NULL, &hints, &found) != 0)
+    struct gr_patience usual;
+    if (needed)
+        gr_port_resolver_hurry(&usual);
+    int failed = getaddrinfo(host, NULL, &hints, &found);
+    if (needed)
+        gr_port_resolver_calm(&usual);
+    if (failed)
         return NULL;
     char *addresses = print_addresses(found);
     freeaddrinfo(found);
@@ -132,7 +139,9 @@ static bool is_due(const struct name *name, bool needed)
     double age = gr_now() - name->looked;
     if (!name->addresses)
         return (needed && !name->needed) || age >= FAILED_AGE;
-    return age >= (name->doubted ? DOUBTED_AGE : AGE);
+    if (name->doubted)
+        return age >= DOUBTED_AGE;
+    return !needed && age >= AGE;
 }
 
 /* Takes `fresh` over, which may be NULL. */
@@ -166,7 +175,7 @@ static char *addresses_of(const char *host, bool needed)
     const struct name *name = find_name(host);
     if (!name || is_due(name, needed)) {
         pthread_mutex_unlock(&lock);
-        char *fresh = look_up(host);
+        char *fresh = look_up(host, needed);
         pthread_mutex_lock(&lock);
         keep_addresses(host, fresh, needed);
         name = find_name(host);

@@ -6,9 +6,10 @@
  * user, neither the system's resolver nor the CA file may be within reach; so both are kept, for the whole
  * process, from when a source is opened.
  *
- * Addresses are looked up anew when they are needed and five minutes old; a minute, where the last exchange
- * got no connection. If nothing is found then, the old ones stay. Without any, the next look is five seconds
- * later. Every function may be called from any thread, without the state lock. */
+ * Whoever drives may be a host that answers for much else. So known addresses are looked up anew only when
+ * the last exchange got no connection, once a minute, in a hurry; age alone is a reason only when a source
+ * is opened. If nothing is found then, the old ones stay. Where none are known, the next look is five
+ * seconds after one that failed. Every function may be called from any thread, without the state lock. */
 #ifndef GROOVE_PREFETCH_H
 #define GROOVE_PREFETCH_H
 

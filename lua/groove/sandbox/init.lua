@@ -60,8 +60,8 @@ M.options = {
         "No server: `options` gives a transport function and a static token. A fault's delay "
         .. "blocks the program; faults of the token endpoint are not possible." },
     { name = "tls", type = "boolean", default = false, doc =
-        "https, with a certificate authority made on the spot (`ca_file`); needs the openssl "
-        .. "command, version 3 or later." },
+        "https with HTTP/2, and a certificate authority made on the spot (`ca_file`); needs the "
+        .. "openssl command, version 3 or later. A fault that closes ends a stream there." },
     { name = "json", type = "json", doc =
         "`{ decode, encode, null }` of this program and its clients. Default: lua-cjson." },
     { name = "lifetime", type = "lifetime", default = 86400, doc =
@@ -218,7 +218,7 @@ function M.new(opts)
         found, json = pcall(require, "cjson")
     end
     if not found then
-        return nil, failure("sandbox_unavailable", "the sandbox needs lua-cjson, or the option json")
+        return nil, failure("sandbox_unavailable", "the sandbox needs lua-cjson or the option json")
     end
     local self = setmetatable({ _json = json }, mt)
     local settings = settings_of(options)

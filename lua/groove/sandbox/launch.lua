@@ -65,7 +65,7 @@ http {
     init_by_lua_block { require("groove.sandbox.nginx").load() }
     init_worker_by_lua_block { require("groove.sandbox.nginx").start() }
     server {
-        listen 127.0.0.1:{port}{ssl};
+        listen 127.0.0.1:{port}{tls};
         {certificate}
         location / {
             content_by_lua_block { require("groove.sandbox.nginx").serve() }
@@ -115,7 +115,7 @@ local function configuration(path, port, with_tls)
         modules = modules(), path = path, port = ("%d"):format(port),
         -- As root, nginx would run its worker as nobody, who cannot enter the folder.
         user = core.process.is_root() and "user root;" or "",
-        ssl = with_tls and " ssl" or "", certificate = with_tls and CERTIFICATE or "",
+        tls = with_tls and " ssl http2" or "", certificate = with_tls and CERTIFICATE or "",
     }
     return (CONFIG:gsub("{(%l+)}", values))
 end

@@ -96,6 +96,7 @@ function methods:add(on, request, entry)
     entry.number = self.sequence
     entry.on = on
     entry.time = request.time
+    entry.connection, entry.protocol = request.connection, request.protocol
     entry.method = request.method
     entry.path = blot(self, request.path)
     entry.query = query_of(self, request.query)

@@ -106,6 +106,7 @@ local function read_request()
     return {
         method = ngx.req.get_method(), path = path, query = query, headers = read_headers(),
         body = ngx.req.get_body_data(), now = now, time = now,
+        connection = tonumber(ngx.var.connection), protocol = ngx.var.server_protocol,
     }
 end
 
@@ -134,7 +135,8 @@ end
 
 local function send(response)
     if response.delay then
-        ngx.sleep(response.delay)
+        -- nginx counts whole milliseconds, and would wake up to one too early.
+        ngx.sleep(response.delay + 0.001)
     end
     if response.close == true then
         return ngx.exit(444)

@@ -3,11 +3,13 @@
 -- It runs inside nginx (`groove.sandbox.nginx`), and in the program's own process as a transport.
 --
 -- A request:  `method`, `path` (as it came, undecoded), `query` (the same, may be empty), `headers`
---             (by lower-case name), `body`, `now` (seconds, for lifetimes), `time` (Unix time, for
---             the log)
+--             (by lower-case name), `body`, `now` (seconds, for lifetimes), and for the log `time`
+--             (Unix time), `connection` (its serial number) and `protocol` ("HTTP/2.0"), which are
+--             nil where there is no connection
 -- A response: `status`, `headers` (by name), and `body` or `stream` (a number of bytes to make up);
 --             `delay` (seconds before it is sent), `close` (true: hang up without an answer; a
---             number: hang up after that many bytes of the body)
+--             number: hang up after that many bytes of the body); over HTTP/2 that ends the
+--             stream, not the connection
 --
 -- @module groove.sandbox.server
 
