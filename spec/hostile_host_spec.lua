@@ -501,6 +501,22 @@ describe("a host", function()
             end
         end)
 
+        it("gets the error where it dispatches, not in a coroutine that another resumes", function()
+            local heard = owner({ _on_event = function() end })
+            events.emit(heard, "retry") -- so that blocking calls look for events
+            dispatch_all()
+            local task = coroutine.create(function()
+                return calls.perform(heard, function() return "result" end)
+            end)
+            local resumed, result
+            finished():on_done(function() error("of a callback", 0) end)
+            finished():on_done(function() resumed, result = coroutine.resume(task) end)
+            local ok, problem = pcall(dispatch_all)
+            assert.same({ true, "result" }, { resumed, result })
+            assert.same({ false, "of a callback" }, { ok, problem })
+            assert.equal(0, dispatch_all())
+        end)
+
         it("gets what its on_event raises, too", function()
             local it = owner({ _on_event = function(event) error(event.type, 0) end })
             local ok, problem = three(it, "a text")

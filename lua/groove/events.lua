@@ -32,6 +32,9 @@ local held, held_first, held_last = {}, 1, 0
 -- The first error that nobody has heard of, `{ error }`.
 local failure
 
+-- How many `run` are under way, in all coroutines.
+local active = 0
+
 -- How many callbacks, handlers and calls being brought forward a coroutine is inside of. Each may
 -- call `dispatch` in its turn. Lua ends at 200 C functions inside each other, and Lua 5.1, which
 -- does not count those of other coroutines, at the end of the C stack.
@@ -61,15 +64,17 @@ function M.too_deep()
     return level() >= LEVELS
 end
 
-local function leave(here, before, ok, ...)
-    levels[here] = before
+-- outer: the error of the `run` around this one, of which a coroutine that a callback has resumed
+-- is not to hear.
+local function leave(here, before, outer, ok, ...)
+    local found = failure
+    levels[here], failure, active = before, outer, active - 1
+    if ok and found and not before then
+        error(found[1], 0)
+    end
+    failure = outer or found
     if not ok then
         error((...), 0)
-    end
-    if not before and failure then
-        local problem = failure[1]
-        failure = nil
-        error(problem, 0)
     end
     return ...
 end
@@ -80,10 +85,13 @@ end
 -- @return what it returns
 -- @raise outside of everything else, the first error of a callback or handler that nobody heard of
 function M.run(fn, ...)
-    local here = M.here()
+    local here, outer = M.here(), nil
+    if active > 0 then
+        outer, failure = failure, nil
+    end
     local before = levels[here]
-    levels[here] = (before or 0) + 1
-    return leave(here, before, pcall(fn, ...))
+    levels[here], active = (before or 0) + 1, active + 1
+    return leave(here, before, outer, pcall(fn, ...))
 end
 
 local function push(delivery)

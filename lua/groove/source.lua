@@ -51,9 +51,9 @@ M.options = {
         .. "blocking calls do the work. The thread is the process's: one is started all the same "
         .. "where another open source does not say false, and one that runs stays. Without it, "
         .. "whoever does the work looks host names up, and blocks: first at creation, where the "
-        .. "certificates are read as well, so that a chroot and another user may follow; again, for "
-        .. "a second or two, when no connection could be made, at most once a minute. Addresses "
-        .. "found before serve while that fails." },
+        .. "certificates are read as well, so that a chroot and another user may follow; again, "
+        .. "for a second or two, when no connection could be made, at most once a minute. "
+        .. "Addresses found before serve while that fails." },
     { name = "renew", type = "boolean", default = true, doc =
         "false: a new token is asked for only when somebody needs one." },
     { name = "on_event", type = "function", doc =
