@@ -26,7 +26,7 @@ describe("make deps", function()
     end
 
     local function deps(group)
-        return shell.must(("LUA=5.4 PATH='%s':$PATH GROOVE_POLICY_RC_D='%s/policy-rc.d' "
+        return shell.must(("LUA=5.4 LUAS= PATH='%s':$PATH GROOVE_POLICY_RC_D='%s/policy-rc.d' "
             .. "sh tools/deps.sh %s </dev/null"):format(folder, folder, group))
     end
 
@@ -60,6 +60,13 @@ describe("make deps", function()
             .. "sh tools/deps.sh base"):format(folder, folder))
         assert.same({ "apt-get install -y --no-install-recommends --no-remove "
             .. "luajit2 libluajit2-5.1-dev" }, calls())
+    end)
+
+    it("asks for the Luas that are to be tested", function()
+        debian((ALL:gsub("lua5%.[12] ", ""):gsub("luajit2", "")))
+        shell.must(("LUA=5.4 LUAS='5.3 5.4' PATH='%s':$PATH sh tools/deps.sh base test")
+            :format(folder))
+        assert.same({}, calls())
     end)
 
     it("keeps services from starting, only while it installs", function()

@@ -10,6 +10,7 @@ local api = require("spec.support.api")
 local child = require("spec.support.child")
 local descriptor = require("spec.support.descriptor")
 local service = require("spec.support.service")
+local shell = require("spec.support.shell")
 
 local LONG = 20
 local LEVELS = 10
@@ -463,6 +464,90 @@ describe("a host", function()
             dispatch_until(function() return ran end)
             collect()
             assert.is_nil(weak.client)
+        end)
+    end)
+
+    describe("that lets answers fail", function()
+        it("gets their memory back at once, without the garbage collector", function()
+            local function resident()
+                local file = assert(io.open("/proc/self/statm"))
+                local _, pages = file:read("*n", "*n")
+                file:close()
+                return pages * 4096
+            end
+            local source = service.source(sandbox, { origin = sandbox.api_url })
+            assert(source:token())
+            assert(fault_of({ on = "api", body = 16000000, close = 12000000 }))
+            local function try()
+                local answer, err = source:fetch("/1/content/music/search?q=love")
+                assert.is_nil(answer)
+                assert.equal("transport", err.kind)
+            end
+            try()
+            collectgarbage()
+            collectgarbage("stop")
+            finally(function() collectgarbage("restart") end)
+            local before = resident()
+            for _ = 1, 8 do try() end
+            assert.is_true(resident() - before < 48000000)
+            source:close()
+        end)
+    end)
+
+    describe("without the debug library", function()
+        it("gets messages without a line", function()
+            local program = "debug = nil package.loaded.debug = nil "
+                .. "local groove = require('groove') print(pcall(groove.token_source, {})) "
+                .. "print(groove.sandbox({ in_process = true }):client():search('love') ~= nil)"
+            local said = shell.must(shell.interpreter .. ' -e "' .. program .. '"')
+            assert.equal("false\tgroove.token_source: token_url is required\ntrue\n", said)
+        end)
+    end)
+
+    describe("that nests coroutines of its own", function()
+        it("gets no deeper than ten levels", function()
+            local deepest, depth, ran = 0, 0, 0
+            for _ = 1, 150 do
+                finished():on_done(function()
+                    depth, ran = depth + 1, ran + 1
+                    deepest = math.max(deepest, depth)
+                    coroutine.wrap(function() groove.dispatch(LONG) end)()
+                    depth = depth - 1
+                end)
+            end
+            dispatch_all()
+            assert.same({ LEVELS, 150 }, { deepest, ran })
+        end)
+    end)
+
+    describe("whose suspend raises", function()
+        it("gets the error, and nothing stays behind", function()
+            local heard = owner({ _suspend = function() error("no patience", 0) end })
+            local kept = setmetatable({}, { __mode = "v" })
+            local function try()
+                local call = calls.start(heard, function(await) await(core.sleep(0.01)) end)
+                kept[1] = call
+                call:wait()
+            end
+            assert.same({ false, "no patience" }, { pcall(try) })
+            assert.is_true(service.eventually(function()
+                dispatch_all()
+                collectgarbage()
+                return kept[1] == nil
+            end))
+        end)
+    end)
+
+    describe("whose handler closes a source in the middle of a call", function()
+        it("is told that the call was cancelled", function()
+            local source
+            source = service.source(sandbox, { on_event = function() source:close() end })
+            local client = assert(groove.new({ source = source, api_url = sandbox.api_url }))
+            events.emit(source, "retry")
+            local token, err = client:token()
+            assert.is_nil(token)
+            assert.equal("cancelled", err.kind)
+            client:close()
         end)
     end)
 

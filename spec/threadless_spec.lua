@@ -47,7 +47,7 @@ describe("thread = false", function()
     teardown(function() sandbox:stop() end)
 
     for _, what in ipairs({ "blocking", "dispatch", "wait", "several", "suspend", "token",
-        "descriptor", "alone", "not yet", "thread", "still" }) do
+        "wait = false", "descriptor", "alone", "not yet", "thread", "still" }) do
         it("works: " .. what, function() assert_said(what, said) end)
     end
 end)

@@ -44,9 +44,25 @@ describe("source:token()", function()
         source:token()
         source:close()
         assert.error_matches(function() source:token() end, "closed")
-        for _, value in ipairs({ {}, 7, "text", { {} }, { io.stdout } }) do
+        for _, value in ipairs({ {}, 7, "text", { {} }, { io.stdout },
+            { _generation = 1, _word = 0, word = 0, generation = 0 } }) do
             assert.error_matches(function() source.token(value) end, "not a source")
         end
+    end)
+
+    it("ends for a copy of the source, too, while another keeps the token", function()
+        local options = service.options(sandbox)
+        local one, other = groove.token_source(options), groove.token_source(options)
+        local token = assert(one:token())
+        local copy = setmetatable({}, getmetatable(one))
+        for key, value in pairs(one) do
+            rawset(copy, key, value)
+        end
+        assert.equal(token, copy:token())
+        one:close()
+        assert.error_matches(function() copy:token() end, "closed")
+        assert.equal(token, other:token())
+        other:close()
     end)
 
     it("stays with its own source, however many there are", function()

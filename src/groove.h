@@ -16,16 +16,16 @@
 extern "C" {
 #endif
 
-typedef struct lua_State lua_State; /* as in lua.h, which a C++ host includes in its own way */
+struct lua_State; /* not by lua.h, which a C++ host includes in its own way */
 
 /* Puts groove's C part and its Lua files into `package.preload` of a state. Nothing is run, started or
  * allocated outside Lua by it. To be called once a state, by the thread that the state belongs to, after
  * the `package` library has been opened (luaL_openlibs); any number of states, in any threads.
  * Leaves the stack as it was. Raises a Lua error when there is no `package`, or no memory. */
-void groove_preload(lua_State *L);
+void groove_preload(struct lua_State *L);
 
 /* The C part alone, a lua_CFunction: what require("groove.core") calls. */
-int luaopen_groove_core(lua_State *L);
+int luaopen_groove_core(struct lua_State *L);
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,9 @@
 /* fork and exit: a child goes on by itself, and a process may end at any moment. */
+#include <arpa/inet.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <math.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -10,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -281,6 +285,63 @@ static void connections_are_not_inherited(void **state)
     assert_int_equal(server_connections(server), COUNT(ops) + 1);
 }
 
+/* ---- descriptors of the host ---- */
+
+static int taken[3];
+
+/* A service that does not take connections: its queue is full. */
+static int full_service(char url[64])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(listener, 0), 0);
+    getsockname(listener, (struct sockaddr *)&address, &len);
+    for (int i = 0; i < 3; i++) {
+        int queued = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        connect(queued, (struct sockaddr *)&address, sizeof address);
+        taken[i] = queued;
+    }
+    snprintf(url, 64, "http://127.0.0.1:%d", ntohs(address.sin_port));
+    return listener;
+}
+
+static int files[40];
+
+static void child_has_the_hosts_files(void)
+{
+    for (size_t i = 0; i < COUNT(files); i++)
+        CHILD(fcntl(files[i], F_GETFD) >= 0);
+}
+
+/* libcurl 7.88 does not say that it closes what has not been connected yet. */
+static void the_hosts_files_are_not_closed(void **state)
+{
+    char url[64];
+    (void)state;
+    int listener = full_service(url);
+    assert_string_equal(outcome(request("GET")), ""); /* libcurl has sockets of its own */
+    for (int i = 0; i < 5; i++) {
+        unsigned before = sockets();
+        struct gr_request r = request_to("GET", url);
+        struct gr_op *op = gr_op_request(box, &r);
+        gr_op_watch(op);
+        EVENTUALLY(sockets() > before);
+        assert_true(gr_op_cancel(op));
+        EVENTUALLY(sockets() == before);
+        gr_op_release(op);
+    }
+    for (size_t i = 0; i < COUNT(files); i++)
+        files[i] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    assert_int_equal(await_child(in_child(child_has_the_hosts_files)), 0);
+    for (size_t i = 0; i < COUNT(files); i++)
+        close(files[i]);
+    for (size_t i = 0; i < COUNT(taken); i++)
+        close(taken[i]);
+    close(listener);
+}
+
 static void grandchild(void)
 {
     pid_t pid = in_child(child_has_token_and_renews);
@@ -477,6 +538,7 @@ int main(void)
         BOTH(calls_under_way_are_the_parents),
         BOTH(wake_descriptors_are_apart),
         BOTH(connections_are_not_inherited),
+        BOTH(the_hosts_files_are_not_closed),
         BOTH(generations),
         BOTH(forks_of_programs),
         BOTH(exit_at_any_moment),

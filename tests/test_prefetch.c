@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <resolv.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -15,7 +16,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -616,6 +620,81 @@ static void no_thread_is_to_be_had(void **state)
 }
 
 /* libcurl goes by what it finds itself as soon as there is a thread. */
+/* A proxy is known, the host behind it is not: libcurl's handle goes back unused, and to others. */
+static void addresses_that_were_not_used_are_forgotten(void **state)
+{
+    (void)state;
+    know(DEAD, NULL);
+    gr_source_close(open_at(with_host("http", "proxy-7.test")), true);
+    know(NULL, NULL);
+    struct gr_request request = named_request("POST", "http://api-7.test/");
+    request.proxy = with_host("socks5", "proxy-7.test");
+    struct gr_op *op = gr_op_request(box, &request);
+    assert_true(gr_op_wait(op, LONG)); /* kept: its addresses go with it */
+    assert_string_equal(op->error.code, "resolve_failed");
+    struct gr_options options = options_for(server_url(server));
+    options.thread = true;
+    use(open_with(&options));
+    assert_string_equal(post(with_host("http", "proxy-7.test")), "resolve_failed");
+    assert_int_equal(others, 1); /* libcurl has asked for itself */
+    gr_op_release(op);
+    others = 0;
+    threads = 0;
+}
+
+/* Puts that in place of the resolver's file. false: not allowed. */
+static bool put_resolver_file(const char *text)
+{
+    char path[] = "/tmp/groove-resolv-XXXXXX";
+    int fd = mkstemp(path);
+    bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) &&
+                mount(path, _PATH_RESCONF, NULL, MS_BIND, NULL) == 0;
+    close(fd);
+    return good;
+}
+
+static const char *first_server(void)
+{
+    struct gr_patience usual;
+    gr_port_resolver_hurry(&usual);
+    gr_port_resolver_calm(&usual);
+    return inet_ntoa(_res.nsaddr_list[0].sin_addr);
+}
+
+/* In a child: 0, or the number of what went wrong. */
+static int follow_resolver_file(void)
+{
+    if (!put_resolver_file("nameserver 127.0.0.2\n"))
+        return 1;
+    res_init();
+    if (strcmp(first_server(), "127.0.0.2") != 0)
+        return 2;
+    if (!put_resolver_file("nameserver 127.0.0.3\n"))
+        return 3;
+    if (strcmp(first_server(), "127.0.0.3") != 0)
+        return 4;
+    if (mkdir("/tmp/groove-empty", 0700) != 0 || chroot("/tmp/groove-empty") != 0)
+        return 5;
+    return strcmp(first_server(), "127.0.0.3") == 0 ? 0 : 6;
+}
+
+static void resolver_file_is_followed(void **state)
+{
+    (void)state;
+    int status = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        bool own = unshare(CLONE_NEWNS) == 0 &&
+                   mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+                   mount("none", "/tmp", "tmpfs", 0, NULL) == 0;
+        _exit(own ? follow_resolver_file() : 77);
+    }
+    waitpid(pid, &status, 0);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        skip(); /* it takes root, and a system that allows it */
+    assert_int_equal(status, 0);
+}
+
 static void none_of_it_with_a_thread(void **state)
 {
     (void)state;
@@ -664,6 +743,8 @@ int main(void)
         WATCHED(file_is_read_while_it_can_be),
         WATCHED(cache_is_inherited),
         WATCHED(no_thread_is_to_be_had),
+        WATCHED(addresses_that_were_not_used_are_forgotten),
+        WATCHED(resolver_file_is_followed),
         WATCHED(none_of_it_with_a_thread),
     };
     gr_source_init();

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian or Ubuntu packages that are missing for some purposes.
 # usage: tools/deps.sh GROUP...     LUA=5.4|5.3|5.2|5.1|jit: which Lua "base" is to have
-#     base    make, make demo          test     make test, with every Lua
+#     base    make, make demo          test     make test, with all of LUAS, or every Lua
 #     hosts   make hosts               lint     make lint               bench    make bench
 # Says what it will run, asks when standard input is a terminal, removes nothing, and leaves no
 # service running. On a system it does not know it says what is needed, and fails if that is missing.
@@ -27,7 +27,7 @@ lua_program() {
     [ "$1" = jit ] && echo luajit || echo "lua$1"
 }
 
-every_lua="5.1 5.2 5.3 5.4 jit"
+every_lua=${LUAS:-5.1 5.2 5.3 5.4 jit}
 [ $# -gt 0 ] || set -- base
 for group; do
     case $group in

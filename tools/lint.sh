@@ -22,7 +22,7 @@ check() {
 compile_with() {
     command -v "$1" >/dev/null || return
     "$make" --no-print-directory -s VARIANT="lint-$1" CC="$1" CFLAGS="-O2 -Werror" LUA="$lua" \
-        all tests engine
+        all tests host engine
 }
 
 # On standard error it only counts the warnings of other people's headers.
@@ -39,7 +39,7 @@ check clang-tidy tidy
 check cppcheck cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr -j "$(nproc)" \
     --enable=warning,performance,portability -D_GNU_SOURCE -Isrc/core \
     --include="/usr/include/$(gcc -dumpmachine)/sys/queue.h" "${sources[@]}" "${others[@]}"
-check luacheck luacheck --quiet --no-color lua spec examples bench types tools
+check luacheck luacheck --quiet --no-color lua spec examples bench types tools tests
 
 if [ -n "$failed" ]; then
     echo "lint:$failed" >&2

@@ -18,7 +18,7 @@ local methods = {}
 local mt = { __name = "groove.call", __index = methods }
 
 -- The call for which a coroutine is in a `suspend`.
-local suspending = setmetatable({}, { __mode = "k" })
+local suspending = setmetatable({}, { __mode = "kv" })
 
 -- Calls under way by the operation they wait for. Strong: a call lives until it has finished.
 local waiting = {}

@@ -8,14 +8,16 @@
 
 local M = {}
 
-local INTERNAL = debug.getinfo(1, "S").source:gsub("check%.lua$", "")
+-- Hosts may leave the library out; then messages name no line.
+local getinfo = debug and debug.getinfo
+local INTERNAL = getinfo and getinfo(1, "S").source:gsub("check%.lua$", "")
 
 -- The position of the nearest frame outside this module's files, whatever number of proxies, C
 -- functions and tail calls lies between.
 local function position()
     local level = 3
     while true do
-        local info = debug.getinfo(level, "Sl")
+        local info = getinfo and getinfo(level, "Sl")
         if not info then
             return ""
         end

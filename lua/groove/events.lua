@@ -32,8 +32,8 @@ local held, held_first, held_last = {}, 1, 0
 -- The first error that nobody has heard of, `{ error }`.
 local failure
 
--- How many `run` are under way, in all coroutines.
-local active = 0
+-- How many `run` are under way, in all coroutines, and which of these entered the last one.
+local active, entered = 0, nil
 
 -- How many callbacks, handlers and calls being brought forward a coroutine is inside of. Each may
 -- call `dispatch` in its turn. Lua ends at 200 C functions inside each other, and Lua 5.1, which
@@ -48,8 +48,14 @@ function M.here()
     return coroutine.running() or MAIN
 end
 
+-- A coroutine of the host's, resumed by a callback, counts from where that callback is.
 local function level()
-    return levels[M.here()] or 0
+    local own = levels[M.here()]
+    if own or not entered then
+        return own or 0
+    end
+    local around = entered == MAIN or coroutine.status(entered) == "normal"
+    return around and levels[entered] or 0
 end
 
 --- Has a coroutine count from its resumer's level on.
@@ -66,9 +72,9 @@ end
 
 -- outer: the error of the `run` around this one, of which a coroutine that a callback has resumed
 -- is not to hear.
-local function leave(here, before, outer, ok, ...)
+local function leave(here, before, outer, around, ok, ...)
     local found = failure
-    levels[here], failure, active = before, outer, active - 1
+    levels[here], failure, active, entered = before, outer, active - 1, around
     if ok and found and not before then
         error(found[1], 0)
     end
@@ -89,9 +95,9 @@ function M.run(fn, ...)
     if active > 0 then
         outer, failure = failure, nil
     end
-    local before = levels[here]
-    levels[here], active = (before or 0) + 1, active + 1
-    return leave(here, before, outer, pcall(fn, ...))
+    local before, around = levels[here], entered
+    levels[here], active, entered = level() + 1, active + 1, here
+    return leave(here, before, outer, around, pcall(fn, ...))
 end
 
 local function push(delivery)
@@ -243,7 +249,7 @@ local function own_events()
 end
 
 local function core_events()
-    local item = core.next()
+    local item = core.next(true)
     while item ~= nil do
         local delivery = type(item) == "table" and delivery_of(item)
         if delivery then
@@ -252,7 +258,7 @@ local function core_events()
             held_last = held_last + 1
             held[held_last] = item
         end
-        item = core.next()
+        item = core.next(true)
     end
 end
 
@@ -265,7 +271,7 @@ local function all_events()
 end
 
 --- Delivers the events that wait, at the start of a blocking call. Finished operations and
--- callbacks stay for `dispatch`.
+-- callbacks stay for `dispatch`. Does no I/O: `token{ wait = false }` is one of those calls.
 -- @raise as `run`
 function M.deliver()
     if listening and not M.too_deep() then

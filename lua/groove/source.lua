@@ -217,6 +217,10 @@ local function left(deadline)
     return deadline - core.now()
 end
 
+local function closed_meanwhile()
+    return nil, errors.cancelled("the source was closed while the call was under way")
+end
+
 --- A token, from the source or from its service.
 -- @tparam function await
 -- @param source
@@ -226,7 +230,7 @@ end
 -- @treturn ?table error
 function M.obtain(await, source, deadline, force)
     if source:closed() then
-        return nil, errors.cancelled("the source was closed while the call was under way")
+        return closed_meanwhile()
     end
     local token = not force and source:peek()
     if token then
@@ -257,6 +261,9 @@ local function glance(source)
 end
 
 local function token_flow(await, source, seconds, wait)
+    if source:closed() then
+        return closed_meanwhile()
+    end
     local token = source:peek()
     if token then
         return token

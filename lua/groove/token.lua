@@ -26,19 +26,26 @@ end
 
 local read, ffi = word_reader()
 
+-- Under this key, which nobody else has, a source keeps `{ word, generation, token }`: a table of
+-- its own, so that a copy of the source does not outlive its end.
+local HOT = {}
+
 --- Gets a new source ready.
 -- @tparam table source
 -- @param handle of the core
 function M.prepare(source, handle)
     if read then
-        source._word = ffi.cast("const void *", ffi.cast("uintptr_t", handle:word()))
+        source[HOT] = { word = ffi.cast("const void *", ffi.cast("uintptr_t", handle:word())) }
     end
 end
 
 --- Drops the token at hand, and what says that it may be used.
 -- @tparam table source
 function M.forget(source)
-    source._token, source._generation = nil, nil
+    local hot = source[HOT]
+    if hot then
+        hot.generation, hot.token = nil, nil
+    end
 end
 
 -- The methods where the core's will not do. `slow` is for options, and for when there may be
@@ -60,16 +67,19 @@ local function compiled(slow)
         if not token then
             return slow(source)
         end
-        source._token, source._generation = token, generation
+        local hot = source[HOT]
+        if hot then
+            hot.generation, hot.token = generation, token
+        end
         return token
     end
     return function(source, opts)
         if opts ~= nil or type(source) ~= "table" then
             return slow(source, opts)
         end
-        local generation = source._generation
-        if generation and read(source._word) == generation then
-            return source._token
+        local hot = source[HOT]
+        if hot and read(hot.word) == hot.generation then
+            return hot.token
         end
         return ask(source)
     end

@@ -75,6 +75,19 @@ local refreshed
 source.async:refresh():on_done(function(token) refreshed = token end)
 say("token", dispatch_until(function() return refreshed end) and source:peek() == refreshed)
 
+-- With a handler, a call looks for events: without doing I/O for it.
+local quick = assert(groove.token_source({
+    token_url = os.getenv("SPEC_TOKEN_URL"), client_id = os.getenv("SPEC_CLIENT_ID"),
+    client_secret = os.getenv("SPEC_CLIENT_SECRET"), scope = os.getenv("SPEC_SCOPE"),
+    ca_file = os.getenv("SPEC_CA_FILE"), thread = false, params = { test = "quick" },
+    on_event = function() end,
+}))
+local asked_until, came = core.now() + 0.3, nil
+while core.now() < asked_until do
+    came = came or quick:token({ wait = false })
+end
+say("wait = false", not came and dispatch_until(function() return quick:peek() end))
+
 say("descriptor", groove.fd() == groove.fd())
 say("alone", threads() == before)
 

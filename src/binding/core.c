@@ -133,13 +133,15 @@ static void push_event(lua_State *L, const struct gr_event *event)
 
 /* ---- the module's functions ---- */
 
-/* core.next() -> op, event or nil. An op is the userdata that was watched. */
+/* core.next([still]) -> op, event or nil. An op is the userdata that was watched. Where there is no thread
+ * it does I/O first, unless `still`. */
 static int core_next(lua_State *L)
 {
     struct gr_mailbox *mailbox = gr_lua_mailbox(L);
     struct state_box *state = state_of(L);
     struct gr_event event;
-    gr_engine_pump();
+    if (!lua_toboolean(L, 1))
+        gr_engine_pump();
     for (;;) {
         enum gr_mail mail = gr_mailbox_next(mailbox, &state->fetched, &event);
         if (mail == GR_MAIL_EVENT)

@@ -189,12 +189,11 @@ static int op_result(lua_State *L)
     }
     gr_exchange_free(box->answer);
     box->answer = gr_op_take(box->op);
-    if (box->op->error.kind != GR_OK)
-        return push_failure(L, &box->op->error);
-    push_value(L, box);
+    if (box->op->error.kind == GR_OK)
+        push_value(L, box);
     gr_exchange_free(box->answer);
     box->answer = NULL;
-    return 1;
+    return box->op->error.kind == GR_OK ? 1 : push_failure(L, &box->op->error);
 }
 
 static int op_gc(lua_State *L)

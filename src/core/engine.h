@@ -88,6 +88,9 @@ void gr_engine_wait(pthread_cond_t *cond, const bool *done, double until);
 
 /* ---- without a lock ---- */
 
+/* Whether this thread is in exit(): nothing will be done for it any more. */
+bool gr_engine_over(void);
+
 /* Where there is no thread: one step that does not wait. Otherwise nothing. */
 void gr_engine_pump(void);
 

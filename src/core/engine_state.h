@@ -4,6 +4,7 @@
 #define GROOVE_ENGINE_STATE_H
 
 #include <pthread.h>
+#include <stdint.h>
 
 #include "engine.h"
 
@@ -16,6 +17,11 @@ struct class
 {
     struct lane_list lanes; /* those with something queued */
     unsigned running, limit;
+};
+
+struct gr_socket {
+    int fd;
+    uint64_t id; /* as of gr_port_socket_id */
 };
 
 struct gr_engine {
@@ -51,7 +57,7 @@ struct gr_engine {
     struct exchange_list running;
     CURL *spare[SPARE_HANDLES];
     unsigned spares;
-    int *sockets;
+    struct gr_socket *sockets;
     size_t socket_count, socket_capacity;
     bool sockets_watched; /* host_fd holds them, too */
 };
@@ -82,6 +88,9 @@ void gr_engine_step(double seconds, bool by_caller);
 bool gr_engine_glance(void);
 /* Whether something queued may start. State lock. */
 bool gr_engine_can_start(void);
+/* Whether the descriptor still is that socket: libcurl from 7.88 to 8.2 closes one that has not been
+ * connected yet without a word (its pull request 11439), and the number may be the host's by now. */
+bool gr_engine_holds(const struct gr_socket *record);
 /* Gives an exchange's libcurl handle back. Libcurl lock. */
 void gr_engine_drop_handle(struct gr_exchange *exchange);
 /* Keeps what host_fd holds right. State lock. */

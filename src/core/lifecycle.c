@@ -16,6 +16,11 @@ enum { EXIT_WAIT_S = 1, STOP_WAIT_S = 2 };
 struct gr_engine_hooks gr_engine_hooks;
 _Thread_local bool gr_engine_exiting;
 
+bool gr_engine_over(void)
+{
+    return gr_engine_exiting;
+}
+
 /* ---- the end ---- */
 
 /* State lock; nobody drives. The handles are left to the caller. */
@@ -169,7 +174,8 @@ static void leave_handles(void)
     TAILQ_FOREACH (exchange, &gr_engine.running, link)
         exchange->easy = NULL;
     for (size_t i = 0; i < gr_engine.socket_count; i++)
-        close(gr_engine.sockets[i]);
+        if (gr_engine_holds(&gr_engine.sockets[i]))
+            close(gr_engine.sockets[i].fd);
     gr_engine.socket_count = 0;
 }
 
@@ -231,16 +237,19 @@ static void *zeroing_realloc(void *memory, size_t size)
     return fresh;
 }
 
-/* The handlers come first: a fork waits until libcurl is ready, or the child would find libcurl's own lock
- * held for ever. */
-static void init_libcurl(void)
+/* The handlers for forks come first: a fork waits until all is ready, or the child would find locks of
+ * libcurl's and of the system's held for ever. */
+static void init_process(void)
 {
     pthread_atfork(before_fork, in_parent, in_child);
     pthread_mutex_lock(&gr_engine.curl_lock);
+    gr_port_pin();
     /* Where the host has initialised libcurl before, its allocator stays; that cannot be told from here. */
     curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, zeroing_free, zeroing_realloc, strdup,
                          calloc);
     curl_global_init(CURL_GLOBAL_DEFAULT); /* one more: some clean up what they have not set up */
+    /* After libcurl's own, and so run before them. */
+    atexit(at_exit);
     pthread_mutex_unlock(&gr_engine.curl_lock);
 }
 
@@ -254,9 +263,7 @@ static void init(void)
     TAILQ_INIT(&gr_engine.running);
     gr_port_cond_init(&gr_engine.role);
     gr_port_cond_init(&gr_engine.parked);
-    gr_port_pin();
-    init_libcurl();
-    atexit(at_exit);
+    init_process();
 }
 
 void gr_engine_init(const struct gr_engine_hooks *given)

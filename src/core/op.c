@@ -367,9 +367,20 @@ void gr_op_release(struct gr_op *op)
     gr_exchange_free(answer); /* zeroing 16 MiB takes a while: not under the lock */
 }
 
+/* The host's exit handlers may wait for what nobody will bring forward any more. */
+static void end_at_exit(struct gr_op *op)
+{
+    struct gr_error error;
+    if (op->done || !gr_engine_over())
+        return;
+    gr_error_set(&error, GR_E_CANCELLED, "exit", 0, false, "the program is ending");
+    give_up(op, &error);
+}
+
 bool gr_op_done(struct gr_op *op)
 {
     gr_engine_lock();
+    end_at_exit(op);
     bool done = op->done;
     if (!done)
         gr_engine_attend(); /* it is asked about, not waited for */
@@ -380,6 +391,7 @@ bool gr_op_done(struct gr_op *op)
 bool gr_op_wait(struct gr_op *op, double seconds)
 {
     gr_engine_lock();
+    end_at_exit(op);
     op->awaited = true;
     gr_engine_wait(&op->box->changed, &op->done, gr_now() + seconds);
     bool done = op->done;

@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -61,6 +62,12 @@ bool gr_port_set_holds(int set, int fd)
     return epoll_ctl(set, EPOLL_CTL_MOD, fd, &event) == 0;
 }
 
+uint64_t gr_port_socket_id(int fd)
+{
+    struct stat about;
+    return fstat(fd, &about) == 0 && S_ISSOCK(about.st_mode) ? about.st_ino : 0;
+}
+
 int gr_port_set_take(int set, int *fds, int max)
 {
     struct epoll_event events[64];
@@ -77,11 +84,29 @@ void gr_port_replace(int fd, int fresh)
     close(fresh);
 }
 
-/* glibc keeps to what has been changed in its state. */
+static bool is_same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* glibc keeps to what has been changed in its state, and so would never look at its file again. In a chroot
+ * without that file it is to keep what it has. */
+static void refresh_resolver(void)
+{
+    static _Thread_local struct stat read;
+    struct stat now;
+    bool there = stat(_PATH_RESCONF, &now) == 0;
+    bool changed = there && read.st_ino != 0 && !is_same_file(&read, &now);
+    if (changed || !(_res.options & RES_INIT))
+        res_init();
+    if (there)
+        read = now;
+}
+
 void gr_port_resolver_hurry(struct gr_patience *usual)
 {
-    if (!(_res.options & RES_INIT))
-        res_init();
+    refresh_resolver();
     *usual = (struct gr_patience){_res.retrans, _res.retry};
     _res.retrans = 1;
     _res.retry = 1;

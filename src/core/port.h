@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* A descriptor that becomes readable when raised, until cleared. -1: no descriptors left. */
 int gr_port_wake_new(void);
@@ -23,6 +24,9 @@ bool gr_port_set_put(int set, int fd, enum gr_watch watch);
 /* Whether `set` is a set, and holds `fd` with GR_WATCH_READABLE. Any other descriptor is left as it is, so
  * this tells whether the number still means what it did. */
 bool gr_port_set_holds(int set, int fd);
+
+/* A number that no other open socket of the system has; 0: the descriptor is no socket. */
+uint64_t gr_port_socket_id(int fd);
 
 /* Takes at most `max` of the descriptors that make a set readable; never waits. Their number. */
 int gr_port_set_take(int set, int *fds, int max);

@@ -393,7 +393,8 @@ CURLcode gr_prefetch_apply(CURL *easy, struct curl_slist **pins, const struct gr
 {
     const char *through = proxy && proxy[0] ? proxy : NULL;
     CURLcode code = pin_all(pins, url, through, true);
-    curl_easy_setopt(easy, CURLOPT_RESOLVE, *pins);
+    if (code == CURLE_OK)
+        curl_easy_setopt(easy, CURLOPT_RESOLVE, *pins);
     /* What is pinned now shall still be there when it gets its turn. */
     curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, -1L);
     if (code == CURLE_OK && is_secure(url))

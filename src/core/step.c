@@ -37,8 +37,9 @@ static void watch_sockets(bool wanted)
         return;
     gr_engine.sockets_watched = wanted;
     for (size_t i = 0; i < gr_engine.socket_count; i++)
-        gr_port_set_put(gr_engine.host_fd, gr_engine.sockets[i],
-                        wanted ? GR_WATCH_CHANGES : GR_WATCH_NOTHING);
+        if (gr_engine_holds(&gr_engine.sockets[i]))
+            gr_port_set_put(gr_engine.host_fd, gr_engine.sockets[i].fd,
+                            wanted ? GR_WATCH_CHANGES : GR_WATCH_NOTHING);
 }
 
 int gr_engine_fd(void)
@@ -67,17 +68,42 @@ void gr_engine_take_signs(void)
 }
 /* ---- sockets: recorded, so that a forked child can close its copies ---- */
 
+bool gr_engine_holds(const struct gr_socket *record)
+{
+    return record->id != 0 && gr_port_socket_id(record->fd) == record->id;
+}
+
+static void forget_closed(void)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < gr_engine.socket_count; i++)
+        if (gr_engine_holds(&gr_engine.sockets[i]))
+            gr_engine.sockets[kept++] = gr_engine.sockets[i];
+    gr_engine.socket_count = kept;
+}
+
+/* Room for one more. */
+static bool make_room(void)
+{
+    if (gr_engine.socket_count < gr_engine.socket_capacity)
+        return true;
+    forget_closed();
+    if (gr_engine.socket_count < gr_engine.socket_capacity / 2)
+        return true;
+    size_t capacity = gr_engine.socket_capacity ? gr_engine.socket_capacity * 2 : 64;
+    struct gr_socket *sockets = realloc(gr_engine.sockets, capacity * sizeof *sockets);
+    if (!sockets)
+        return false;
+    gr_engine.sockets = sockets;
+    gr_engine.socket_capacity = capacity;
+    return true;
+}
+
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
     (void)arg, (void)purpose;
-    if (gr_engine.socket_count == gr_engine.socket_capacity) {
-        size_t capacity = gr_engine.socket_capacity ? gr_engine.socket_capacity * 2 : 64;
-        int *sockets = realloc(gr_engine.sockets, capacity * sizeof *sockets);
-        if (!sockets)
-            return CURL_SOCKET_BAD;
-        gr_engine.sockets = sockets;
-        gr_engine.socket_capacity = capacity;
-    }
+    if (!make_room())
+        return CURL_SOCKET_BAD;
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
     if (fd < 0)
         return CURL_SOCKET_BAD;
@@ -85,7 +111,7 @@ static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockad
         close(fd);
         return CURL_SOCKET_BAD;
     }
-    gr_engine.sockets[gr_engine.socket_count++] = fd;
+    gr_engine.sockets[gr_engine.socket_count++] = (struct gr_socket){fd, gr_port_socket_id(fd)};
     return fd;
 }
 
@@ -93,7 +119,7 @@ static int on_close(void *arg, curl_socket_t fd)
 {
     (void)arg;
     for (size_t i = 0; i < gr_engine.socket_count; i++) {
-        if (gr_engine.sockets[i] == fd) {
+        if (gr_engine.sockets[i].fd == fd && gr_engine_holds(&gr_engine.sockets[i])) {
             gr_engine.sockets[i] = gr_engine.sockets[--gr_engine.socket_count];
             break;
         }
@@ -122,6 +148,8 @@ void gr_engine_drop_handle(struct gr_exchange *exchange)
         curl_easy_cleanup(easy);
         return;
     }
+    /* The reset leaves a list of addresses that has not been used yet, which goes with the exchange. */
+    curl_easy_setopt(easy, CURLOPT_RESOLVE, NULL);
     curl_easy_reset(easy);
     gr_engine.spare[gr_engine.spares++] = easy;
 }

@@ -1,4 +1,5 @@
 #include <lauxlib.h>
+#include <lua.h>
 
 #include "files.h"
 #include "groove.h"
