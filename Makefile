@@ -37,7 +37,8 @@ LIBS       := $(call pkg,--libs,$(PKGS)) -pthread
 COMPILE     = $(CC) $(CORE_FLAGS) -MMD -MP $(CPPFLAGS) $(CFLAGS) $(FLAGS_$(VARIANT))
 LINK        = $(CC) $(CFLAGS) $(FLAGS_$(VARIANT)) $(LDFLAGS)
 
-LUA_FILES   := $(shell find lua/groove -type f 2>/dev/null)
+LUA_FILES   := $(shell find lua/groove -name '*.lua')
+LUA_FOLDERS := $(shell find lua/groove -type d)
 CORE_SRC    := $(wildcard src/core/*.c)
 BINDING_SRC := $(wildcard src/binding/*.c)
 CORE_OBJ    := $(CORE_SRC:src/core/%.c=$(BUILD)/core/%.o)
@@ -48,6 +49,8 @@ STATIC_OBJ  := $(BUILD)/$(LUA)/embed/preload.o $(BUILD)/$(LUA)/embed/files.o
 ENGINE      := $(BUILD)/$(LUA)/engine
 MODULE      := $(BUILD)/$(LUA)/groove/core.so
 SUPPORT_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
+HOST_OBJ    := $(BUILD)/$(LUA)/host/host.o
+HOST_TESTS  := $(patsubst tests/host/%.c,$(BUILD)/$(LUA)/host/%,$(filter-out %/host.c,$(wildcard tests/host/*.c)))
 C_TESTS     := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c tests/simulate.c))
 
 LUA_DIR     := $(PREFIX)/share/lua/$(LUA_ABI)
@@ -59,7 +62,8 @@ env_of = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
 
 .DELETE_ON_ERROR:
 .PHONY: all every static engine help needs deps deps-base deps-test deps-hosts deps-lint deps-bench env demo sandbox \
-        test tests check hosts bench lint format asan tsan sanitized install uninstall clean
+        test tests host every-host check hosts bench fuzz exits memory lint format asan tsan sanitized install \
+        uninstall clean
 
 all: $(MODULE)
 
@@ -74,6 +78,9 @@ help:
 	@echo 'make bench      speed, side by side with plain libcurl and Go'
 	@echo 'make lint       formatting, compiler warnings (gcc, clang), clang-tidy, cppcheck, luacheck'
 	@echo 'make format     rewrite the C files as make lint wants them'
+	@echo 'make fuzz       10,000 rounds of everything at once, under both sanitizers (SEED=1)'
+	@echo 'make exits      3,000 processes that end during transfers, and as many with TLS'
+	@echo 'make memory     each allocation of a Lua state fails in turn, on $(LUAS)'
 	@echo 'make asan tsan  the tests under AddressSanitizer + UBSan, under ThreadSanitizer'
 	@echo 'make env        print export lines that let $(LUA_BIN) find this build: eval "$$(make -s env)"'
 	@echo 'make install    to DESTDIR/PREFIX ($(PREFIX)); uninstall takes it away'
@@ -103,7 +110,7 @@ $(MODULE): $(BINDING_OBJ) $(ARCHIVE)
 	$(LINK) -shared -o $@ $(BINDING_OBJ) $(ARCHIVE) $(LIBS)
 
 # All of it as one archive, the Lua files included, for programs that link it: see src/groove.h.
-$(BUILD)/$(LUA)/embed/files.c: $(LUA_FILES) tools/embed.sh
+$(BUILD)/$(LUA)/embed/files.c: $(LUA_FILES) $(LUA_FOLDERS) tools/embed.sh
 	@mkdir -p $(@D)
 	tools/embed.sh lua >$@
 
@@ -135,19 +142,40 @@ $(BUILD)/tests/%: tests/%.c $(SUPPORT_OBJ) $(ARCHIVE) Makefile
 
 tests: $(C_TESTS)
 
+# Programs that embed Lua, with all of groove linked in; one of them loads the module instead.
+$(HOST_OBJ): tests/host/host.c Makefile | needs
+	@mkdir -p $(@D)
+	$(COMPILE) $(LUA_FLAGS) -Isrc -c -o $@ $<
+
+$(BUILD)/$(LUA)/host/test_unload: tests/host/test_unload.c $(MODULE) Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) $(LUA_FLAGS) -Itests/support -DMODULES='"$(BUILD)/$(LUA)"' -MF $@.d -o $@ $< \
+	    $(LDFLAGS) -rdynamic $(LUA_LIBS) -lcmocka -pthread
+
+$(BUILD)/$(LUA)/host/%: tests/host/%.c $(HOST_OBJ) $(SUPPORT_OBJ) $(STATIC) Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) $(LUA_FLAGS) -Itests/support -DMODULES='"$(BUILD)/$(LUA)"' -MF $@.d -o $@ $< $(HOST_OBJ) \
+	    $(SUPPORT_OBJ) $(LDFLAGS) $(STATIC) $(LUA_LIBS) -lcmocka $(LIBS) -lm
+
+host: $(HOST_TESTS)
+
 every:
 	@+for lua in $(LUAS); do $(MAKE) --no-print-directory LUA=$$lua all || exit 1; done
 
--include $(CORE_OBJ:.o=.d) $(BINDING_OBJ:.o=.d) $(STATIC_OBJ:.o=.d) $(ENGINE).d $(SUPPORT_OBJ:.o=.d) $(C_TESTS:=.d)
+every-host:
+	@+for lua in $(LUAS); do $(MAKE) --no-print-directory LUA=$$lua host || exit 1; done
+
+-include $(CORE_OBJ:.o=.d) $(BINDING_OBJ:.o=.d) $(STATIC_OBJ:.o=.d) $(ENGINE).d $(SUPPORT_OBJ:.o=.d) $(C_TESTS:=.d) \
+         $(HOST_OBJ:.o=.d) $(HOST_TESTS:=.d)
 
 # --- run ---------------------------------------------------------------------------------------------
 # A recipe that may install packages builds in a second make, which then sees them.
 
 deps:
-	@LUA=$(LUA) tools/deps.sh base test
+	@LUA=$(LUA) LUAS='$(LUAS)' tools/deps.sh base test
 
 deps-base deps-test deps-hosts deps-lint deps-bench:
-	@LUA=$(LUA) tools/deps.sh $(@:deps-%=%)
+	@LUA=$(LUA) LUAS='$(LUAS)' tools/deps.sh $(@:deps-%=%)
 
 env:
 	@echo "export $(call env_of,$(BUILD))"
@@ -161,7 +189,7 @@ sandbox: deps-base
 	@$(call env_of,$(BUILD)) $(LUA_BIN) examples/sandbox.lua
 
 test check: deps
-	@+$(MAKE) --no-print-directory -s every tests
+	@+$(MAKE) --no-print-directory -s every every-host tests
 	@tools/test.sh $(BUILD) $(LUAS)
 
 hosts: deps deps-hosts
@@ -169,15 +197,38 @@ hosts: deps deps-hosts
 	@SPEC="$$(echo spec/hosts/*_spec.lua)" tools/test.sh $(BUILD) $(LUA)
 
 bench: deps-base deps-bench
+	@LUA=jit tools/deps.sh base
 	@+$(MAKE) --no-print-directory -s all
+	@+$(MAKE) --no-print-directory -s LUA=jit all
 	@+$(MAKE) --no-print-directory -s -C bench LUA=$(LUA) LUA_BIN=$(LUA_BIN)
 	@$(call env_of,$(BUILD)) $(LUA_BIN) bench/run.lua
 
-asan tsan: deps
-	@+$(MAKE) --no-print-directory -s VARIANT=$@ all tests sanitized
+asan tsan:
+	@LUA=$(LUA) LUAS=$(LUA) tools/deps.sh base test
+	@+$(MAKE) --no-print-directory -s VARIANT=$@ all tests host sanitized
 
 sanitized:
 	@tools/sanitized.sh $(VARIANT) $(BUILD) $(LUA)
+
+# What `make test` does in part, in full. SEED=n: another course of the fuzz.
+SEED ?= 1
+
+fuzz: deps
+	@+for variant in asan tsan; do \
+	    $(MAKE) --no-print-directory -s VARIANT=$$variant all host && tools/sanitized.sh $$variant \
+	        build/$$variant $(LUA) build/$$variant/$(LUA)/host/fuzz 10000 $(SEED) || exit 1; \
+	done
+
+exits: deps
+	@+$(MAKE) --no-print-directory -s all host
+	$(BUILD)/$(LUA)/host/exits 1000
+	$(BUILD)/$(LUA)/host/exits 1000 tls
+
+memory: deps
+	@+$(MAKE) --no-print-directory -s every-host
+	@for lua in $(LUAS); do \
+	    GROOVE_TEST_ALL=1 CMOCKA_MESSAGE_OUTPUT=TAP $(BUILD)/$$lua/host/test_memory || exit 1; \
+	done
 
 lint: deps deps-lint
 	@+MAKE='$(MAKE)' LUA='$(LUA)' tools/lint.sh

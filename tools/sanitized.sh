@@ -1,6 +1,6 @@
 #!/bin/bash
 # Runs all tests of a build that was made with a sanitizer (make asan, make tsan).
-# usage: tools/sanitized.sh asan|tsan BUILD LUA
+# usage: tools/sanitized.sh asan|tsan BUILD LUA [COMMAND...]      COMMAND: run instead of the tests
 # Such a module needs the sanitizer's library preloaded: BUILD/bin/INTERPRETER does that and then runs
 # the real one. It comes first in PATH, so that an interpreter started by a test has it too.
 set -eu
@@ -49,4 +49,8 @@ if ! grep -q 'planted_bug' "$build/bin/planted.log"; then
     exit 1
 fi
 
-exec $fixed "$tools/test.sh" "$folder" "$3"
+shift 2
+lua=$1
+shift
+if [ $# -gt 0 ]; then exec $fixed "$@"; fi
+exec $fixed "$tools/test.sh" "$folder" "$lua"

@@ -56,8 +56,21 @@ if [ -z "${SPEC:-}" ]; then
     run tests/simulate bash -o pipefail -c '"$0" | sed "s/^/        /" && echo ok' \
         "$build/tests/simulate"
 fi
+# Programs that embed this Lua; exits and fuzz in their short form (`make exits`, `make fuzz`).
+run_hosts() {
+    local folder=$build/$1/host
+    for test in "$folder"/test_*; do
+        case $test in *.d | *'*') continue ;; esac
+        CMOCKA_MESSAGE_OUTPUT=TAP run "lua$1 host/${test##*/}" "$test"
+    done
+    run "lua$1 host/exits" "$folder/exits" 50
+    run "lua$1 host/exits tls" "$folder/exits" 50 tls
+    run "lua$1 host/fuzz" "$folder/fuzz" 300
+}
+
 for lua; do
     interpreter=lua$lua
+    [ -n "${SPEC:-}" ] || run_hosts "$lua"
     for spec in ${SPEC:-spec/*_spec.lua}; do
         name=${spec#spec/}
         LUA_PATH="$PWD/lua/?.lua;$PWD/lua/?/init.lua;;" LUA_CPATH="$PWD/$build/$lua/?.so;;" \
