@@ -374,14 +374,14 @@ static void end_at_exit(struct gr_op *op)
     if (op->done || !gr_engine_over())
         return;
     gr_error_set(&error, GR_E_CANCELLED, "exit", 0, false, "the program is ending");
-    give_up(op, &error);
+    give_up(op, &error); /* its second reference is the caller's */
 }
 
 bool gr_op_done(struct gr_op *op)
 {
     gr_engine_lock();
     end_at_exit(op);
-    bool done = op->done;
+    bool done = op->done; /* NOLINT(clang-analyzer-unix.Malloc): see there */
     if (!done)
         gr_engine_attend(); /* it is asked about, not waited for */
     gr_engine_unlock();
@@ -392,7 +392,7 @@ bool gr_op_wait(struct gr_op *op, double seconds)
 {
     gr_engine_lock();
     end_at_exit(op);
-    op->awaited = true;
+    op->awaited = true; /* NOLINT(clang-analyzer-unix.Malloc): see there */
     gr_engine_wait(&op->box->changed, &op->done, gr_now() + seconds);
     bool done = op->done;
     gr_engine_unlock();
