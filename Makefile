@@ -157,6 +157,8 @@ $(BUILD)/$(LUA)/host/%: tests/host/%.c $(HOST_OBJ) $(SUPPORT_OBJ) $(STATIC) Make
 	$(COMPILE) $(LUA_FLAGS) -Itests/support -DMODULES='"$(BUILD)/$(LUA)"' -MF $@.d -o $@ $< $(HOST_OBJ) \
 	    $(SUPPORT_OBJ) $(LDFLAGS) $(STATIC) $(LUA_LIBS) -lcmocka $(LIBS) -lm
 
+$(BUILD)/$(LUA)/host/fuzz: | $(MODULE)
+
 host: $(HOST_TESTS)
 
 every:
@@ -214,9 +216,10 @@ sanitized:
 SEED ?= 1
 
 fuzz: deps
-	@+for variant in asan tsan; do \
-	    $(MAKE) --no-print-directory -s VARIANT=$$variant all host && tools/sanitized.sh $$variant \
-	        build/$$variant $(LUA) build/$$variant/$(LUA)/host/fuzz 10000 $(SEED) || exit 1; \
+	@+$(MAKE) --no-print-directory -s VARIANT=asan all host
+	@+$(MAKE) --no-print-directory -s VARIANT=tsan all host
+	@for variant in asan tsan; do \
+	    tools/sanitized.sh $$variant build/$$variant $(LUA) build/$$variant/$(LUA)/host/fuzz 10000 $(SEED) || exit 1; \
 	done
 
 exits: deps

@@ -396,15 +396,6 @@ static void run(unsigned iterations)
     check_remains(iterations);
 }
 
-#if defined(__SANITIZE_THREAD__)
-/* By default it sleeps a second at each exit. */
-__attribute__((visibility("default"))) const char *__tsan_default_options(void);
-const char *__tsan_default_options(void)
-{
-    return "atexit_sleep_ms=0";
-}
-#endif
-
 int main(int argc, char **argv)
 {
     unsigned iterations = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 0;

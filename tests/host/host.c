@@ -14,6 +14,15 @@ const char *host_problem(void)
     return problem;
 }
 
+#if defined(__SANITIZE_THREAD__)
+/* By default it sleeps a second at each exit. */
+__attribute__((visibility("default"))) const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+    return "atexit_sleep_ms=0";
+}
+#endif
+
 /* ---- memory ---- */
 
 static bool is_refused(struct host_memory *memory)
