@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "port.h"
+
 enum { MAX_SECRET_FILE = 64 * 1024, MAX_TOKEN_ANSWER = 64 * 1024 };
 
 /* ---- one block of strings ---- */
@@ -348,9 +350,5 @@ bool gr_config_secret_changed(const struct gr_config *config, const struct stat 
     struct stat now;
     if (!config->secret_file || stat(config->secret_file, &now) != 0)
         return false;
-    return now.st_ino != stamp->st_ino || now.st_dev != stamp->st_dev ||
-           now.st_size != stamp->st_size || now.st_mtim.tv_sec != stamp->st_mtim.tv_sec ||
-           now.st_mtim.tv_nsec != stamp->st_mtim.tv_nsec ||
-           now.st_ctim.tv_sec != stamp->st_ctim.tv_sec ||
-           now.st_ctim.tv_nsec != stamp->st_ctim.tv_nsec;
+    return !gr_port_same_file(&now, stamp);
 }

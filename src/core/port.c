@@ -84,10 +84,15 @@ void gr_port_replace(int fd, int fresh)
     close(fresh);
 }
 
-static bool is_same_file(const struct stat *a, const struct stat *b)
+static bool is_same_time(const struct timespec *a, const struct timespec *b)
 {
-    return a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+bool gr_port_same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_size == b->st_size &&
+           is_same_time(&a->st_mtim, &b->st_mtim) && is_same_time(&a->st_ctim, &b->st_ctim);
 }
 
 /* glibc keeps to what has been changed in its state, and so would never look at its file again. In a chroot
@@ -97,7 +102,7 @@ static void refresh_resolver(void)
     static _Thread_local struct stat read;
     struct stat now;
     bool there = stat(_PATH_RESCONF, &now) == 0;
-    bool changed = there && read.st_ino != 0 && !is_same_file(&read, &now);
+    bool changed = there && read.st_ino != 0 && !gr_port_same_file(&read, &now);
     if (changed || !(_res.options & RES_INIT))
         res_init();
     if (there)

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 /* A descriptor that becomes readable when raised, until cleared. -1: no descriptors left. */
 int gr_port_wake_new(void);
@@ -34,6 +35,9 @@ int gr_port_set_take(int set, int *fds, int max);
 /* Makes `fd` what `fresh` is, keeping its number, as a host may have it in its event loop; closes
  * `fresh`. For what a fork shares with the parent. */
 void gr_port_replace(int fd, int fresh);
+
+/* Whether two looks at a path have found the same file, unchanged. */
+bool gr_port_same_file(const struct stat *a, const struct stat *b);
 
 /* In between, names are asked for in a hurry: once, and for a second at each name server. For the calling
  * thread alone. */

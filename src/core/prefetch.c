@@ -28,26 +28,68 @@ enum {
 #define DOUBTED_AGE 60.0
 #define FAILED_AGE  5.0
 
-struct name {
-    char *host;
-    char *addresses; /* as CURLOPT_RESOLVE takes them; NULL: none found so far */
-    double looked;   /* when, the last time */
-    bool doubted;    /* no connection came about with them */
-    bool needed;     /* a request has looked it up: before that, a failure counts for nothing */
+/* What is known about a name, or of a file. */
+struct entry {
+    char *key; /* the host, or the path */
+    char
+        *content; /* addresses, as CURLOPT_RESOLVE takes them (NULL: none found so far), or bytes */
+    size_t len;   /* of the bytes */
+    double looked; /* when, the last time */
+    bool doubted;  /* no connection came about with the addresses */
+    bool needed;   /* a request has looked it up: before that, a failure counts for nothing */
 };
 
-struct bundle {
-    char *path, *bytes;
-    size_t len;
-    double read; /* when */
+struct cache {
+    struct entry *entries;
+    size_t count, limit;
+    int (*compare)(const char *, const char *); /* of keys */
 };
+
+static struct entry name_entries[MAX_NAMES], bundle_entries[MAX_BUNDLES];
 
 /* Never held while anything blocks. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct name names[MAX_NAMES];
-static size_t name_count;
-static struct bundle bundles[MAX_BUNDLES];
-static size_t bundle_count;
+static struct cache names = {name_entries, 0, MAX_NAMES, strcasecmp};
+static struct cache bundles = {bundle_entries, 0, MAX_BUNDLES, strcmp};
+
+/* ---- the caches: under the lock ---- */
+
+static struct entry *find(const struct cache *cache, const char *key)
+{
+    for (size_t i = 0; i < cache->count; i++)
+        if (cache->compare(cache->entries[i].key, key) == 0)
+            return &cache->entries[i];
+    return NULL;
+}
+
+/* A free one, or the one that was not looked at for the longest time. */
+static struct entry *make_room(struct cache *cache)
+{
+    if (cache->count < cache->limit)
+        return &cache->entries[cache->count++];
+    struct entry *oldest = &cache->entries[0];
+    for (size_t i = 1; i < cache->count; i++)
+        if (cache->entries[i].looked < oldest->looked)
+            oldest = &cache->entries[i];
+    free(oldest->key);
+    free(oldest->content);
+    return oldest;
+}
+
+/* The entry of that key, which has been looked at now. NULL: no memory. */
+static struct entry *touch(struct cache *cache, const char *key)
+{
+    struct entry *entry = find(cache, key);
+    char *copy = entry ? NULL : strdup(key);
+    if (!entry && !copy)
+        return NULL;
+    if (!entry) {
+        entry = make_room(cache);
+        *entry = (struct entry){.key = copy};
+    }
+    entry->looked = gr_now();
+    return entry;
+}
 
 /* ---- names ---- */
 
@@ -108,36 +150,11 @@ static char *look_up(const char *host, bool needed)
     return addresses;
 }
 
-/* Under the lock, as all that follows up to addresses_of. */
-static struct name *find_name(const char *host)
-{
-    for (size_t i = 0; i < name_count; i++)
-        if (strcasecmp(names[i].host, host) == 0)
-            return &names[i];
-    return NULL;
-}
-
-static struct name *new_name(const char *host)
-{
-    char *copy = strdup(host);
-    struct name *at = &names[0];
-    if (!copy)
-        return NULL;
-    for (size_t i = 1; i < name_count; i++)
-        if (names[i].looked < at->looked)
-            at = &names[i];
-    if (name_count < MAX_NAMES)
-        at = &names[name_count++];
-    free(at->host);
-    free(at->addresses);
-    *at = (struct name){.host = copy};
-    return at;
-}
-
-static bool is_due(const struct name *name, bool needed)
+/* Under the lock, as the next two. */
+static bool is_due(const struct entry *name, bool needed)
 {
     double age = gr_now() - name->looked;
-    if (!name->addresses)
+    if (!name->content)
         return (needed && !name->needed) || age >= FAILED_AGE;
     if (name->doubted)
         return age >= DOUBTED_AGE;
@@ -147,38 +164,35 @@ static bool is_due(const struct name *name, bool needed)
 /* Takes `fresh` over, which may be NULL. */
 static void keep_addresses(const char *host, char *fresh, bool needed)
 {
-    struct name *name = find_name(host);
-    if (!name)
-        name = new_name(host);
+    struct entry *name = touch(&names, host);
     if (!name) {
         free(fresh);
         return;
     }
-    name->looked = gr_now();
     name->needed = name->needed || needed;
     if (!fresh)
         return;
-    free(name->addresses);
-    name->addresses = fresh;
+    free(name->content);
+    name->content = fresh;
     name->doubted = false;
 }
 
-static char *copy_addresses(const struct name *name)
+static char *copy_addresses(const struct entry *name)
 {
-    return name && name->addresses ? strdup(name->addresses) : NULL;
+    return name && name->content ? strdup(name->content) : NULL;
 }
 
 /* A copy of what is known about a host, which is looked up first where that is due. */
 static char *addresses_of(const char *host, bool needed)
 {
     pthread_mutex_lock(&lock);
-    const struct name *name = find_name(host);
+    const struct entry *name = find(&names, host);
     if (!name || is_due(name, needed)) {
         pthread_mutex_unlock(&lock);
         char *fresh = look_up(host, needed);
         pthread_mutex_lock(&lock);
         keep_addresses(host, fresh, needed);
-        name = find_name(host);
+        name = find(&names, host);
     }
     char *addresses = copy_addresses(name);
     pthread_mutex_unlock(&lock);
@@ -191,7 +205,7 @@ void gr_prefetch_doubt(const struct curl_slist *pins)
     pthread_mutex_lock(&lock);
     for (; pins; pins = pins->next) {
         snprintf(host, sizeof host, "%.*s", (int)strcspn(pins->data + 1, ":"), pins->data + 1);
-        struct name *name = find_name(host);
+        struct entry *name = find(&names, host);
         if (name)
             name->doubted = true;
     }
@@ -287,54 +301,25 @@ static char *read_file(const char *path, size_t *len)
     return bytes;
 }
 
-/* Under the lock, as the next two. */
-static struct bundle *find_bundle(const char *path)
-{
-    for (size_t i = 0; i < bundle_count; i++)
-        if (strcmp(bundles[i].path, path) == 0)
-            return &bundles[i];
-    return NULL;
-}
-
-static struct bundle *new_bundle(const char *path)
-{
-    char *copy = strdup(path);
-    struct bundle *at = &bundles[0];
-    if (!copy)
-        return NULL;
-    for (size_t i = 1; i < bundle_count; i++)
-        if (bundles[i].read < at->read)
-            at = &bundles[i];
-    if (bundle_count < MAX_BUNDLES)
-        at = &bundles[bundle_count++];
-    free(at->path);
-    free(at->bytes);
-    *at = (struct bundle){.path = copy};
-    return at;
-}
-
-/* Takes `bytes` over. */
+/* Takes `bytes` over. Under the lock. */
 static void keep_bundle(const char *path, char *bytes, size_t len)
 {
-    struct bundle *bundle = find_bundle(path);
-    if (!bundle)
-        bundle = new_bundle(path);
+    struct entry *bundle = touch(&bundles, path);
     if (!bundle) {
         free(bytes);
         return;
     }
-    free(bundle->bytes);
-    bundle->bytes = bytes;
+    free(bundle->content);
+    bundle->content = bytes;
     bundle->len = len;
-    bundle->read = gr_now();
 }
 
 static void read_bundle(const char *path)
 {
     size_t len = 0;
     pthread_mutex_lock(&lock);
-    const struct bundle *bundle = find_bundle(path);
-    bool due = !bundle || gr_now() - bundle->read >= AGE;
+    const struct entry *bundle = find(&bundles, path);
+    bool due = !bundle || gr_now() - bundle->looked >= AGE;
     pthread_mutex_unlock(&lock);
     char *bytes = due ? read_file(path, &len) : NULL;
     if (!bytes)
@@ -351,9 +336,9 @@ static CURLcode give_bundle(CURL *easy, CURLoption option, const char *path)
     if (is_readable(path))
         return code;
     pthread_mutex_lock(&lock);
-    const struct bundle *bundle = find_bundle(path);
+    const struct entry *bundle = find(&bundles, path);
     if (bundle) {
-        struct curl_blob blob = {bundle->bytes, bundle->len, CURL_BLOB_COPY};
+        struct curl_blob blob = {bundle->content, bundle->len, CURL_BLOB_COPY};
         code = curl_easy_setopt(easy, option, &blob);
     }
     pthread_mutex_unlock(&lock);
