@@ -130,39 +130,38 @@ function M.start(owner, flow, ...)
     return call
 end
 
--- How long a suspended call proposes to wait before it is looked at again. A host that watches
--- groove.fd() wakes earlier; one that can only sleep should not sleep long.
-local PAUSE_FIRST, PAUSE_MAX = 0.001, 0.05
-
--- Where a call is neither finished nor waits for an operation, it is being brought forward by what
--- called this, and cannot be waited for.
-local function suspended(call, suspend, seconds)
-    local here, pause = events.here(), PAUSE_FIRST
-    local outer = suspending[here]
-    local deadline = seconds and core.now() + seconds
-    while not call:done() and call._op do
-        local left = deadline and deadline - core.now() or pause
-        if left <= 0 then
-            break
-        end
-        suspending[here] = call
-        suspend(call, math.min(pause, left))
-        suspending[here] = outer
-        pause = math.min(2 * pause, PAUSE_MAX)
-    end
-    return call:result()
-end
-
-local function blocked(call, seconds)
+-- Calls `pause(call, left)` until the call has finished, or the seconds are over (nil: there is no
+-- limit). Where a call is neither finished nor waits for an operation, it is being brought forward
+-- by what called this, and cannot be waited for.
+local function wait_for(call, seconds, pause)
     local deadline = seconds and core.now() + seconds
     while not call:done() and call._op do
         local left = deadline and deadline - core.now()
         if left and left <= 0 then
             break
         end
-        call._op:wait(left)
+        pause(call, left)
     end
     return call:result()
+end
+
+local function block(call, left)
+    call._op:wait(left)
+end
+
+-- How long a suspended call proposes to wait before it is looked at again. A host that watches
+-- groove.fd() wakes earlier; one that can only sleep should not sleep long.
+local PAUSE_FIRST, PAUSE_MAX = 0.001, 0.05
+
+local function suspended(call, suspend, seconds)
+    local here, pause = events.here(), PAUSE_FIRST
+    local outer = suspending[here]
+    return wait_for(call, seconds, function(_, left)
+        suspending[here] = call
+        suspend(call, math.min(pause, left or pause))
+        suspending[here] = outer
+        pause = math.min(2 * pause, PAUSE_MAX)
+    end)
 end
 
 --- Runs a flow to its end: blocking, or by the owner's `_suspend`.
@@ -280,7 +279,7 @@ function methods:wait(seconds)
     if suspend and suspending[events.here()] ~= self then
         return suspended(self, suspend, seconds)
     end
-    return blocked(self, seconds)
+    return wait_for(self, seconds, block)
 end
 
 --- Ends the call with `kind = "cancelled"`. A token request that others wait for goes on. An answer
