@@ -100,10 +100,17 @@ function M.run(fn, ...)
     return leave(here, before, outer, around, pcall(fn, ...))
 end
 
+-- First the item, then the count: where memory runs out, no hole is to be left.
+
 local function push(delivery)
+    queue[last + 1] = delivery
     last = last + 1
-    queue[last] = delivery
     core.wake()
+end
+
+local function hold(item)
+    held[held_last + 1] = item
+    held_last = held_last + 1
 end
 
 --- Hands the events of a source to its `_on_event`.
@@ -216,8 +223,7 @@ function M.look()
     if not M.waiting() then
         local item = core.next()
         if item ~= nil then
-            held_last = held_last + 1
-            held[held_last] = item
+            hold(item)
         end
     end
     if M.waiting() then
@@ -255,8 +261,7 @@ local function core_events()
         if delivery then
             run(delivery)
         elseif type(item) ~= "table" then
-            held_last = held_last + 1
-            held[held_last] = item
+            hold(item)
         end
         item = core.next(true)
     end
