@@ -16,6 +16,7 @@
 local core = require("groove.core")
 local check = require("groove.check")
 local errors = require("groove.errors")
+local response = require("groove.response")
 local launch = require("groove.sandbox.launch")
 
 local M = {}
@@ -213,11 +214,9 @@ function M.new(opts)
     if options.in_process and options.tls then
         check.fail(where .. ": tls needs the server, and cannot go with in_process")
     end
-    local found, json = true, options.json
-    if not json then
-        found, json = pcall(require, "cjson")
-    end
+    local found, json = pcall(response.json, options.json)
     if not found then
+        errors.pass_on(json)
         return nil, failure("sandbox_unavailable", "the sandbox needs lua-cjson or the option json")
     end
     local self = setmetatable({ _json = json }, mt)
