@@ -79,7 +79,7 @@ help:
 	@echo 'make lint       formatting, compiler warnings (gcc, clang), clang-tidy, cppcheck, luacheck'
 	@echo 'make format     rewrite the C files as make lint wants them'
 	@echo 'make fuzz       10,000 rounds of everything at once, under both sanitizers (SEED=1)'
-	@echo 'make exits      3,000 processes that end during transfers, and as many with TLS'
+	@echo 'make exits      4,000 processes that end during transfers, and as many with TLS'
 	@echo 'make memory     each allocation of a Lua state fails in turn, on $(LUAS)'
 	@echo 'make asan tsan  the tests under AddressSanitizer + UBSan, under ThreadSanitizer'
 	@echo 'make env        print export lines that let $(LUA_BIN) find this build: eval "$$(make -s env)"'

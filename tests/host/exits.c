@@ -1,5 +1,6 @@
-/* The end of a process with transfers under way: by os.exit, by lua_close, by a signal. Each is a program of
- * its own, started anew. usage: exits COUNT [tls]: so many of each, with a sandbox's TLS */
+/* The end of a process with transfers under way: by os.exit, by lua_close, by a signal, and by exit() with a
+ * handler of the host's that waits for them. Each is a program of its own, started anew.
+ * usage: exits COUNT [tls]: so many of each, with a sandbox's TLS */
 #include <errno.h>
 #include <signal.h>
 #include <spawn.h>
@@ -19,9 +20,9 @@ extern char **environ;
 
 enum { STATUS = 42, UNFINISHED = 3, WRONG = 4, AT_ONCE = 4, HANGS_AFTER_S = 60 };
 
-enum kind { EXIT, CLOSE, SIGNAL, KINDS };
+enum kind { EXIT, CLOSE, SIGNAL, HANDLER, KINDS };
 
-static const char *const kind_names[KINDS] = {"os.exit", "lua_close", "a signal"};
+static const char *const kind_names[KINDS] = {"os.exit", "lua_close", "a signal", "a handler"};
 
 #define SCRIPT "tests/host/exits.lua"
 
@@ -60,12 +61,22 @@ static void be_killed_while_waiting(lua_State *L, uint64_t *random)
     call(L, "wait", 0);
 }
 
+static lua_State *waits_at_exit;
+
+/* Registered before groove's own, and so run after it. */
+static void wait_at_exit(void)
+{
+    if (waits_at_exit && !call(waits_at_exit, "finish", 0))
+        _exit(WRONG);
+}
+
 static int run_child(enum kind kind, uint64_t seed, char **arguments)
 {
     struct host_script script = {.file = SCRIPT,
                                  .arguments = {arguments[0], arguments[1], arguments[2]}};
     uint64_t random = seed;
     alarm(HANGS_AFTER_S);
+    atexit(wait_at_exit);
     lua_State *L = host_open(&script, NULL);
     if (!L) {
         fprintf(stderr, "# %s\n", host_problem());
@@ -80,6 +91,10 @@ static int run_child(enum kind kind, uint64_t seed, char **arguments)
         return UNFINISHED;
     if (kind == SIGNAL)
         kill(getpid(), SIGTERM);
+    if (kind == HANDLER) {
+        waits_at_exit = L;
+        exit(STATUS);
+    }
     if (kind == EXIT)
         call(L, other_way ? "exit_closing" : "exit", STATUS);
     lua_close(L);

@@ -58,6 +58,19 @@ function M.wait()
     end
 end
 
+--- Waits for all of them, where nothing brings them forward any more: whether each has ended, if
+-- not by itself before.
+function M.finish()
+    for _, call in ipairs(calls) do
+        local _, err = call:wait()
+        if err and err.kind == "pending" then
+            return 0
+        end
+    end
+    local _, err = source:refresh()
+    return err and err.kind == "cancelled" and 1 or 0
+end
+
 -- --- the parent's --------------------------------------------------------------------------------
 
 local sandbox
