@@ -2,17 +2,10 @@
 
 local shell = require("spec.support.shell")
 
-local function read(path)
-    local file = assert(io.open(path))
-    local text = file:read("*a")
-    file:close()
-    return text
-end
-
 describe("examples/quickstart.lua", function()
     it("is the first program of the README", function()
-        local shown = read("README.md"):match("```lua\n(.-)```")
-        assert.equal(read("examples/quickstart.lua"), shown)
+        local shown = shell.read("README.md"):match("```lua\n(.-)```")
+        assert.equal(shell.read("examples/quickstart.lua"), shown)
     end)
 
     it("prints artists and tracks", function()

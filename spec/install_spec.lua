@@ -29,12 +29,9 @@ describe("make", function()
     before_each(function() folder = shell.folder() end)
     after_each(function() shell.remove(folder) end)
 
-    -- not the variables of the make that runs the tests
-    local MAKE = "env -u MAKEFLAGS -u MFLAGS -u VARIANT make -s "
-
     local function make(target)
-        shell.must(("%s%s LUA=%s PREFIX=/opt DESTDIR='%s'"):format(MAKE, target, shell.flavour,
-            folder))
+        shell.must(("%s%s LUA=%s PREFIX=/opt DESTDIR='%s'"):format(shell.make, target,
+            shell.flavour, folder))
     end
 
     it("install puts a working module under DESTDIR and PREFIX, and uninstall takes it away",
@@ -53,12 +50,12 @@ describe("make", function()
 
     it("env prints lines that find this build and keep the defaults", function()
         local flavour = shell.flavour:gsub("%.", "%%.")
-        local printed = shell.must(MAKE .. "env LUA=" .. shell.flavour)
+        local printed = shell.must(shell.make .. "env LUA=" .. shell.flavour)
         assert.matches("^export LUA_PATH='/[^']+/lua/%?%.lua;/[^']+/lua/%?/init%.lua;;' ", printed)
         assert.matches(" LUA_CPATH='/[^']+/build/" .. flavour .. "/%?%.so;;'\n$", printed)
         local program = [[require("cjson") print(debug.getinfo(require("groove").new, "S").source)]]
         local found = shell.lines("unset LUA_PATH LUA_CPATH; "
-            .. "eval \"$(" .. MAKE .. "env LUA=" .. shell.flavour .. ")\"; "
+            .. "eval \"$(" .. shell.make .. "env LUA=" .. shell.flavour .. ")\"; "
             .. shell.interpreter .. " -e '" .. program .. "'")
         assert.matches("/lua/groove/client%.lua$", found[1])
     end)

@@ -10,17 +10,6 @@ local service = require("spec.support.service")
 
 local LONG = 20
 
--- Dispatches until it is so. A loop that only looks at what dispatch says would do as well.
-local function dispatch_until(condition)
-    local deadline = core.now() + LONG
-    while not condition() do
-        assert(core.now() < deadline, "dispatch came to nothing")
-        if groove.dispatch() == 0 then
-            service.pause(0.001)
-        end
-    end
-end
-
 local function all_done(calls)
     return function()
         for _, call in ipairs(calls) do
@@ -171,7 +160,7 @@ local function loop_tests(thread)
             answers_of(calls)
             assert.is_true(calls[2]:cancel())
             assert.same({}, heard)
-            dispatch_until(function() return #heard == 3 end)
+            service.dispatch_until(function() return #heard == 3 end)
             groove.dispatch(0.05)
             assert.equal(3, #heard)
             table.sort(heard, function(a, b) return a[1] < b[1] end)
@@ -206,7 +195,7 @@ local function loop_tests(thread)
                 calls[i]:on_done(function(token, err) heard[i] = token and "token" or err.kind end)
             end
             act(calls, options)
-            dispatch_until(function() return heard[1] and heard[2] and heard[3] end)
+            service.dispatch_until(function() return heard[1] and heard[2] and heard[3] end)
             assert.equal(1, source:info().counts.requests)
             client:close()
             source:close()
@@ -249,9 +238,9 @@ local function loop_tests(thread)
             fault_of({ on = "api", delay = 1 })
             local calls = searches(client, 3)
             calls[4] = client.async:search("love", { timeout = 0.05 })
-            dispatch_until(function() return calls[4]:done() end)
+            service.dispatch_until(function() return calls[4]:done() end)
             assert.is_true(calls[1]:cancel())
-            dispatch_until(all_done(calls))
+            service.dispatch_until(all_done(calls))
             assert.equal("cancelled", select(2, calls[1]:result()).kind)
             assert.equal("timeout", select(2, calls[4]:result()).kind)
             for i = 2, 3 do
@@ -539,7 +528,7 @@ describe("calls in flight", function()
     end
 
     local function assert_answers(calls, except)
-        dispatch_until(all_done(calls))
+        service.dispatch_until(all_done(calls))
         for i, call in ipairs(calls) do
             local page, err = call:result()
             if except and except[i] then
@@ -588,7 +577,7 @@ describe("calls in flight", function()
             calls[3]:cancel()
             calls[3] = client.async:lookup(ids[3], { timeout = 0.1 })
             calls[7]:cancel()
-            dispatch_until(function() return calls[3]:done() end)
+            service.dispatch_until(function() return calls[3]:done() end)
             calls[1]:cancel()
             assert_answers(calls, { [1] = "cancelled", [3] = "timeout", [7] = "cancelled" })
             assert.equal(1, (connections_of(seen_since(sandbox, before), "HTTP/2.0")))
@@ -625,7 +614,7 @@ describe("calls in flight", function()
                 calls[COUNT + i] = client.async:send({ method = "POST", body = "{}",
                     path = "/1/content/post/" .. i })
             end
-            dispatch_until(all_done(calls))
+            service.dispatch_until(all_done(calls))
             local posts, gets = {}, {}
             for _, entry in ipairs(seen_since(sandbox, before)) do
                 table.insert(entry.method == "POST" and posts or gets, entry)

@@ -4,13 +4,6 @@ local groove = require("groove")
 local shell = require("spec.support.shell")
 local service = require("spec.support.service")
 
-local function read_file(path)
-    local file = io.open(path, "rb")
-    local text = file and file:read("*a")
-    if file then file:close() end
-    return text
-end
-
 -- Whether a text stands anywhere in the writable memory of a process; nil: it may not be looked at.
 local function memory_holds(pid, text)
     local mem = io.open("/proc/" .. pid .. "/mem", "rb")
@@ -57,10 +50,10 @@ describe("memory", function()
             sandbox:options().client_id, secret_file, auth, close, ready_file,
             shell.interpreter), "w"))
         assert.is_true(service.eventually(function()
-            return (read_file(ready_file) or "") ~= ""
+            return (shell.read(ready_file) or "") ~= ""
         end, 20))
-        assert.equal("ready", read_file(ready_file))
-        local pid = read_file(pid_file):match("%d+")
+        assert.equal("ready", shell.read(ready_file))
+        local pid = shell.read(pid_file):match("%d+")
         local plain, encoded = memory_holds(pid, SECRET), memory_holds(pid, UNCHANGED)
         child:close()
         os.remove(pid_file)

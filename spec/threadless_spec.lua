@@ -3,33 +3,17 @@
 
 local core = require("groove.core")
 local groove = require("groove")
+local child = require("spec.support.child")
 local shell = require("spec.support.shell")
 local tls = require("groove.sandbox.tls")
 
-local function quoted(text)
-    return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
-end
-
 -- Runs a program with SPEC_ variables; what it prints.
 local function run(program, variables, prefix)
-    local words = { "env" }
-    for name, value in pairs(variables) do
-        words[#words + 1] = "SPEC_" .. name:upper() .. "=" .. quoted(value)
-    end
-    words[#words + 1] = shell.interpreter .. " spec/support/" .. program .. " 2>&1"
-    local pipe = assert(io.popen((prefix or "") .. table.concat(words, " ")))
+    local pipe = assert(io.popen(("%s%s %s spec/support/%s 2>&1"):format(prefix or "",
+        child.environment(variables), shell.interpreter, program)))
     local said = pipe:read("*a")
     pipe:close()
     return said
-end
-
-local function variables_of(options)
-    local out = {}
-    for _, name in ipairs({ "token_url", "api_url", "client_id", "client_secret", "scope",
-        "ca_file" }) do
-        out[name] = options[name]
-    end
-    return out
 end
 
 local function assert_said(what, said)
@@ -41,7 +25,7 @@ describe("thread = false", function()
 
     setup(function()
         sandbox = assert(groove.sandbox())
-        said = run("lone.lua", variables_of(sandbox:options()))
+        said = run("lone.lua", child.variables(sandbox:options()))
     end)
 
     teardown(function() sandbox:stop() end)
@@ -57,12 +41,6 @@ local LIFETIME = 2
 
 -- Where libcurl looks for certificates by default, on Debian and its like.
 local BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
-
-local function write(path, content)
-    local file = assert(io.open(path, "wb"))
-    assert(file:write(content))
-    file:close()
-end
 
 -- A name of 127.0.0.1 that the machine has anyhow, and that is not localhost.
 local function own_name()
@@ -114,7 +92,7 @@ describe("without a thread to be had", function()
         end
         folder = shell.folder()
         shell.must(("mkdir '%s/root' && chmod 755 '%s'"):format(folder, folder))
-        write(folder .. "/hosts", ("127.0.0.1 localhost %s %s\n"):format(names.token_url,
+        shell.write(folder .. "/hosts", ("127.0.0.1 localhost %s %s\n"):format(names.token_url,
             names.api_url))
         if not shell.succeeds(("cc -shared -fPIC -pthread -o '%s/confine.so' "
             .. "spec/support/confine.c"):format(folder)) then
@@ -135,17 +113,18 @@ describe("without a thread to be had", function()
         for file, place in pairs(replaced) do
             commands[#commands + 1] = ("mount --bind '%s/%s' %s && "):format(folder, file, place)
         end
-        return own_files .. " sh -c " .. quoted(table.concat(commands) .. 'exec "$@"') .. " sh "
+        local script = table.concat(commands) .. 'exec "$@"'
+        return own_files .. " sh -c " .. shell.quoted(script) .. " sh "
     end
 
     -- The variables for confined.lua, and the files that it reads while it can.
     local function variables(sandbox)
         local options = sandbox:options()
-        local out = variables_of(options)
+        local out = child.variables(options)
         for url, name in pairs(names) do
             out[url] = options[url]:gsub("127%.0%.0%.1", name)
         end
-        write(folder .. "/secret", options.client_secret)
+        shell.write(folder .. "/secret", options.client_secret)
         out.client_secret, out.secret_file = nil, folder .. "/secret"
         shell.must("chmod 600 " .. folder .. "/secret")
         if options.ca_file then

@@ -47,11 +47,17 @@ run() {
     report "$name" "$status"
 }
 
-if [ -z "${SPEC:-}" ]; then
-    for test in "$build"/tests/test_*; do
+# run_folder NAME FOLDER: its C tests.
+run_folder() {
+    local test
+    for test in "$2"/test_*; do
         case $test in *.d | *'*') continue ;; esac
-        CMOCKA_MESSAGE_OUTPUT=TAP run "tests/${test##*/}" "$test"
+        CMOCKA_MESSAGE_OUTPUT=TAP run "$1/${test##*/}" "$test"
     done
+}
+
+if [ -z "${SPEC:-}" ]; then
+    run_folder tests "$build/tests"
     # prints figures, which are shown; its exit status is the one test
     run tests/simulate bash -o pipefail -c '"$0" | sed "s/^/        /" && echo ok' \
         "$build/tests/simulate"
@@ -59,10 +65,7 @@ fi
 # Programs that embed this Lua; exits and fuzz in their short form (`make exits`, `make fuzz`).
 run_hosts() {
     local folder=$build/$1/host
-    for test in "$folder"/test_*; do
-        case $test in *.d | *'*') continue ;; esac
-        CMOCKA_MESSAGE_OUTPUT=TAP run "lua$1 host/${test##*/}" "$test"
-    done
+    run_folder "lua$1 host" "$folder"
     run "lua$1 host/exits" "$folder/exits" 50
     run "lua$1 host/exits tls" "$folder/exits" 50 tls
     run "lua$1 host/fuzz" "$folder/fuzz" 300

@@ -1,53 +1,11 @@
 -- examples/cqueues.lua, and what cqueues makes of groove.fd().
 
-local groove = require("groove")
 local loop = require("spec.support.loop")
 
-local INTERPRETERS = {
-    ["5.1"] = "lua5.1", ["5.2"] = "lua5.2", ["5.3"] = "lua5.3", ["5.4"] = "lua5.4",
-    jit = "luajit",
+local busted = {
+    describe = describe, it = it, pending = pending, setup = setup, teardown = teardown,
 }
 
-local sandbox
-
-local function it_with_cqueues(name, lua, test)
-    local interpreter = INTERPRETERS[lua]
-    if loop.installed(lua, interpreter .. " -e 'require \"cqueues\"'") then
-        it(name .. ", " .. interpreter, function() test(lua, interpreter) end)
-    else
-        pending(name .. ": there is no cqueues for " .. interpreter)
-    end
-end
-
-local function example(arguments)
-    return function(lua, interpreter)
-        local said = loop.example(sandbox, lua,
-            interpreter .. " examples/cqueues.lua " .. arguments, 4)
-        assert.matches("\nalbum\tDaft Punk\t1\tRandom Access Memories\n", said)
-        assert.matches("\nalbum\tNight Feather\t1\t%w", said)
-        assert.matches("\nalbum\tThe Wild Arcades\t1\t%w", said)
-        assert.matches("\nimpatient\tcancelled\n", said)
-        assert.is_true(tonumber(said:match("\nrenewals\t(%d+)\n")) >= 3, said)
-        assert.is_true(tonumber(said:match("\nticks\t(%d+)\n")) >= 20, said)
-    end
-end
-
-local function loop_host(check, thread)
-    return function(lua, interpreter)
-        check(sandbox, lua, interpreter .. " spec/support/loop_host.lua cqueues", thread)
-    end
-end
-
-describe("cqueues", function()
-    setup(function() sandbox = assert(groove.sandbox()) end)
-    teardown(function() sandbox:stop() end)
-
-    for _, lua in ipairs({ "5.1", "5.2", "5.3", "5.4", "jit" }) do
-        it_with_cqueues("runs the example", lua, example(""))
-        it_with_cqueues("drives alone", lua, loop_host(loop.check_calls, false))
-    end
-    it_with_cqueues("runs the example without a thread", "5.4", example("--no-thread"))
-    it_with_cqueues("is told by the thread", "5.4", loop_host(loop.check_calls, true))
-    it_with_cqueues("sees renewals", "5.4", loop_host(loop.check_renewals, true))
-    it_with_cqueues("renews alone", "5.4", loop_host(loop.check_renewals, false))
-end)
+loop.library(busted, "cqueues", {
+    luas = { "5.1", "5.2", "5.3", "5.4", "jit" }, slow = 4,
+})

@@ -4,8 +4,6 @@ local groove = require("groove")
 local host = require("spec.support.host")
 local shell = require("spec.support.shell")
 
-local MAKE = "env -u MAKEFLAGS -u MFLAGS -u VARIANT make -s "
-
 describe("an engine that links groove", function()
     local sandbox
 
@@ -14,7 +12,7 @@ describe("an engine that links groove", function()
 
     -- Without a path to look for files in: all of groove is inside.
     local function play(lua, environment)
-        shell.must(MAKE .. "engine LUA=" .. lua)
+        shell.must(shell.make .. "engine LUA=" .. lua)
         environment.GAME_SECONDS = "3"
         return host.run(lua, ("LUA_PATH= LUA_CPATH= build/%s/engine examples/engine/game.lua")
             :format(lua), { environment = environment })

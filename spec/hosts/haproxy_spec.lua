@@ -28,19 +28,6 @@ kill $!
 wait $!
 ]]
 
-local function read_file(path)
-    local file = io.open(path, "rb")
-    local text = file and file:read("*a")
-    if file then file:close() end
-    return text
-end
-
-local function write_file(path, text)
-    local file = assert(io.open(path, "wb"))
-    assert(file:write(text))
-    file:close()
-end
-
 -- What the example says once, said otherwise.
 local function changed(text, changes)
     for from, to in pairs(changes) do
@@ -106,14 +93,14 @@ local function write_files(folder, load, opts)
     for from, to in pairs(opts.config or {}) do
         changes[from] = to
     end
-    write_file(folder .. "/haproxy.cfg", changed(read_file(EXAMPLE .. "haproxy.cfg"), changes))
-    write_file(lua, changed(read_file(EXAMPLE .. "authorize.lua"), opts.lua or {}))
+    shell.write(folder .. "/haproxy.cfg", changed(shell.read(EXAMPLE .. "haproxy.cfg"), changes))
+    shell.write(lua, changed(shell.read(EXAMPLE .. "authorize.lua"), opts.lua or {}))
     shell.must(("mkdir '%s/empty'"):format(folder))
 end
 
 -- A file that only this user can read: it is in a folder of that kind.
 local function write_secret(sandbox, folder)
-    write_file(folder .. "/secret", sandbox:options().client_secret .. "\n")
+    shell.write(folder .. "/secret", sandbox:options().client_secret .. "\n")
 end
 
 local started = {}
@@ -148,7 +135,7 @@ local function start(sandbox, load, opts)
 end
 
 local function output(proxy)
-    return read_file(proxy.path .. "/output") or "(HAProxy said nothing)"
+    return shell.read(proxy.path .. "/output") or "(HAProxy said nothing)"
 end
 
 local function check_says(proxy, pattern)
@@ -158,12 +145,12 @@ end
 
 local function pid_of(proxy)
     local file = proxy.path .. "/pid"
-    assert(service.eventually(function() return (read_file(file) or ""):find("\n") end, 20))
-    return read_file(file):match("%d+")
+    assert(service.eventually(function() return (shell.read(file) or ""):find("\n") end, 20))
+    return shell.read(file):match("%d+")
 end
 
 local function is_running(pid)
-    local state = (read_file("/proc/" .. pid .. "/stat") or ""):match("%) (%a)")
+    local state = (shell.read("/proc/" .. pid .. "/stat") or ""):match("%) (%a)")
     return state ~= nil and state ~= "Z"
 end
 
@@ -249,7 +236,7 @@ end
 -- --- the process ---------------------------------------------------------------------------------
 
 local function in_proc(pid, name)
-    return assert(read_file(("/proc/%s/%s"):format(pid, name)))
+    return assert(shell.read(("/proc/%s/%s"):format(pid, name)))
 end
 
 local function check_threads(pid)
@@ -431,7 +418,7 @@ describe("examples/haproxy", function()
         end
         local folder = assert(core.process.folder())
         finally(function() folder:close() end)
-        write_file(folder:path() .. "/hosts", "127.0.0.1 tokens.test\n")
+        shell.write(folder:path() .. "/hosts", "127.0.0.1 tokens.test\n")
         local proxy = start(lively, "lua-load-per-thread", {
             before = { "unshare", "-m", "sh", "-c",
                 'mount --bind "$HOSTS" /etc/hosts && exec "$@"', "sh" },

@@ -1,10 +1,8 @@
 -- Starts a program that embeds Lua, with the build of its Lua on the search path.
 
-local M = {}
+local shell = require("spec.support.shell")
 
-local function quoted(text)
-    return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
-end
+local M = {}
 
 --- What groove.new() reads from the environment, so that it finds a sandbox.
 -- @tparam table options `sandbox:options()`
@@ -20,9 +18,7 @@ end
 --- The lines that put the build for a Lua on its search path, in sh.
 -- @tparam string lua "5.1" to "5.4", "jit"
 function M.env(lua)
-    -- not the variables of the make that runs the tests
-    local make = "env -u MAKEFLAGS -u MFLAGS -u VARIANT make -s "
-    return ('eval "$(%senv LUA=%s)"'):format(make, lua)
+    return ('eval "$(%senv LUA=%s)"'):format(shell.make, lua)
 end
 
 --- Runs a command until it ends; raises with what it said unless it exits with 0.
@@ -34,9 +30,10 @@ function M.run(lua, command, opts)
     opts = opts or {}
     local lines = { M.env(lua) }
     for name, value in pairs(opts.environment or {}) do
-        lines[#lines + 1] = "export " .. name .. "=" .. quoted(value)
+        lines[#lines + 1] = "export " .. name .. "=" .. shell.quoted(value)
     end
-    lines[#lines + 1] = ("timeout -k 5 %g sh -c %s"):format(opts.seconds or 30, quoted(command))
+    lines[#lines + 1] = ("timeout -k 5 %g sh -c %s"):format(opts.seconds or 30,
+        shell.quoted(command))
     lines[#lines + 1] = "status=$?; echo; echo status $status"
     local pipe = assert(io.popen("{ " .. table.concat(lines, "\n") .. "\n} 2>&1 </dev/null"))
     local said = pipe:read("*a")

@@ -3,20 +3,22 @@
 
 local core = require("groove.core")
 local groove = require("groove")
+local child = require("spec.support.child")
 
 local suspended = 0
 
 local function options(more)
-    local out = {
-        token_url = os.getenv("SPEC_TOKEN_URL"), client_id = os.getenv("SPEC_CLIENT_ID"),
-        client_secret = os.getenv("SPEC_CLIENT_SECRET"), scope = os.getenv("SPEC_SCOPE"),
-        ca_file = os.getenv("SPEC_CA_FILE"), api_url = os.getenv("SPEC_API_URL"),
-        client_instance_id = ("x"):rep(40), thread = false,
-    }
-    for name, value in pairs(more or {}) do
-        out[name] = value
+    more = more or {}
+    if more.thread == nil then
+        more.thread = false
     end
-    return out
+    return child.options(more)
+end
+
+local function source_of(test, on_event)
+    return assert(groove.token_source(child.source_options({
+        thread = false, params = { test = test }, on_event = on_event,
+    })))
 end
 
 local function say(what, good)
@@ -30,22 +32,13 @@ local function threads()
     return count
 end
 
--- A host without a poll of its own: dispatches until it has happened.
-local function dispatch_until(condition)
-    local deadline = core.now() + 10
-    while not condition() and core.now() < deadline do
-        groove.dispatch()
-    end
-    return condition()
-end
-
 local before = threads()
 local client = assert(groove.new(options()))
 say("blocking", client:search("love"))
 
 local heard
 client.async:search("night"):on_done(function(page, err) heard = page and not err end)
-say("dispatch", dispatch_until(function() return heard end))
+say("dispatch", child.dispatch_until(function() return heard end))
 
 local call = client.async:search("love")
 local found = call:wait(10)
@@ -66,27 +59,18 @@ repeat
 until not answered or suspended > 0 -- an answer that comes at once needs no pause
 say("suspend", answered)
 
-local source = assert(groove.token_source({
-    token_url = os.getenv("SPEC_TOKEN_URL"), client_id = os.getenv("SPEC_CLIENT_ID"),
-    client_secret = os.getenv("SPEC_CLIENT_SECRET"), scope = os.getenv("SPEC_SCOPE"),
-    ca_file = os.getenv("SPEC_CA_FILE"), thread = false, params = { test = "lone" },
-}))
+local source = source_of("lone")
 local refreshed
 source.async:refresh():on_done(function(token) refreshed = token end)
-say("token", dispatch_until(function() return refreshed end) and source:peek() == refreshed)
+say("token", child.dispatch_until(function() return refreshed end) and source:peek() == refreshed)
 
 -- With a handler, a call looks for events: without doing I/O for it.
-local quick = assert(groove.token_source({
-    token_url = os.getenv("SPEC_TOKEN_URL"), client_id = os.getenv("SPEC_CLIENT_ID"),
-    client_secret = os.getenv("SPEC_CLIENT_SECRET"), scope = os.getenv("SPEC_SCOPE"),
-    ca_file = os.getenv("SPEC_CA_FILE"), thread = false, params = { test = "quick" },
-    on_event = function() end,
-}))
+local quick = source_of("quick", function() end)
 local asked_until, came = core.now() + 0.3, nil
 while core.now() < asked_until do
     came = came or quick:token({ wait = false })
 end
-say("wait = false", not came and dispatch_until(function() return quick:peek() end))
+say("wait = false", not came and child.dispatch_until(function() return quick:peek() end))
 
 say("descriptor", groove.fd() == groove.fd())
 say("alone", threads() == before)

@@ -2,6 +2,7 @@
 
 local assert = require("luassert")
 
+local groove = require("groove")
 local host = require("spec.support.host")
 local service = require("spec.support.service")
 local shell = require("spec.support.shell")
@@ -97,6 +98,65 @@ end
 function M.example(sandbox, lua, command, slow)
     sandbox:set_lifetime(2)
     return run_slowly(sandbox, slow, lua, command, {})
+end
+
+-- What the examples of such libraries print.
+local function check_example(said, expected)
+    assert.matches("\nalbum\tDaft Punk\t1\tRandom Access Memories\n", said)
+    assert.matches("\nalbum\tNight Feather\t1\t%w", said)
+    assert.matches("\nalbum\tThe Wild Arcades\t1\t%w", said)
+    assert.matches("\nimpatient\tcancelled\n", said)
+    for _, line in ipairs(expected or {}) do
+        assert.matches(line, said)
+    end
+    assert.is_true(tonumber(said:match("\nrenewals\t(%d+)\n")) >= 3, said)
+    assert.is_true(tonumber(said:match("\nticks\t(%d+)\n")) >= 20, said)
+end
+
+--- Describes a library with a loop: its example, and loop_host.lua.
+-- @tparam table busted its `describe`, `it`, `pending`, `setup`, `teardown`
+-- @tparam string name of the library, of its example and in loop_host.lua
+-- @tparam table opts `luas` (list of those it is there for), `slow` (how many of the first answers
+-- the example waits for), `expected` (patterns that its example prints besides)
+function M.library(busted, name, opts)
+    local sandbox
+
+    local function test(what, lua, check)
+        local interpreter = "lua" .. lua
+        if M.installed(lua, ("%s -e 'require \"%s\"'"):format(interpreter, name)) then
+            busted.it(what .. ", " .. interpreter, function() check(lua, interpreter) end)
+        else
+            busted.pending(("%s: there is no %s for %s"):format(what, name, interpreter))
+        end
+    end
+
+    local function example(arguments)
+        return function(lua, interpreter)
+            local command = ("%s examples/%s.lua %s"):format(interpreter, name, arguments)
+            check_example(M.example(sandbox, lua, command, opts.slow), opts.expected)
+        end
+    end
+
+    local function loop_host(check, thread)
+        return function(lua, interpreter)
+            check(sandbox, lua, ("%s spec/support/loop_host.lua %s"):format(interpreter, name),
+                thread)
+        end
+    end
+
+    busted.describe(name, function()
+        busted.setup(function() sandbox = assert(groove.sandbox()) end)
+        busted.teardown(function() sandbox:stop() end)
+
+        for _, lua in ipairs(opts.luas) do
+            test("runs the example", lua, example(""))
+            test("drives alone", lua, loop_host(M.check_calls, false))
+        end
+        test("runs the example without a thread", "5.4", example("--no-thread"))
+        test("is told by the thread", "5.4", loop_host(M.check_calls, true))
+        test("sees renewals", "5.4", loop_host(M.check_renewals, true))
+        test("renews alone", "5.4", loop_host(M.check_renewals, false))
+    end)
 end
 
 return M

@@ -23,6 +23,18 @@ function M.eventually(condition, seconds)
     return true
 end
 
+--- Dispatches until `condition()` holds; raises if it does not within 20 s. A loop that only looks
+-- at what dispatch says would do as well.
+function M.dispatch_until(condition)
+    local deadline = core.now() + 20
+    while not condition() do
+        assert(core.now() < deadline, "dispatch came to nothing")
+        if groove.dispatch() == 0 then
+            M.pause(0.001)
+        end
+    end
+end
+
 --- How many token requests the sandbox has seen.
 function M.token_requests(sandbox)
     local _, counts = sandbox:log()

@@ -16,6 +16,29 @@ M.abi = _VERSION:match("%d%.%d")
 --- What LUA has to be for make to build for it.
 M.flavour = rawget(_G, "jit") and "jit" or M.abi
 
+--- make, without the variables of the make that runs the tests.
+M.make = "env -u MAKEFLAGS -u MFLAGS -u VARIANT make -s "
+
+--- A value as one word of a command.
+function M.quoted(value)
+    return "'" .. tostring(value):gsub("'", "'\\''") .. "'"
+end
+
+--- All of a file; nil: there is none.
+function M.read(path)
+    local file = io.open(path, "rb")
+    local text = file and file:read("*a")
+    if file then file:close() end
+    return text
+end
+
+--- Makes a file.
+function M.write(path, text)
+    local file = assert(io.open(path, "wb"))
+    assert(file:write(text))
+    file:close()
+end
+
 --- Whether a command exits with 0.
 function M.succeeds(command)
     local ok = os.execute(command)
