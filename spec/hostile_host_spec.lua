@@ -113,6 +113,9 @@ describe("a host", function()
 
     describe("that lets answers fail", function()
         it("gets their memory back at once, without the garbage collector", function()
+            if os.getenv("GROOVE_SANITIZER") then
+                return pending("a sanitizer keeps freed memory")
+            end
             local function resident()
                 local file = assert(io.open("/proc/self/statm"))
                 local _, pages = file:read("*n", "*n")
