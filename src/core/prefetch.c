@@ -62,7 +62,7 @@ static struct entry *find(const struct cache *cache, const char *key)
     return NULL;
 }
 
-/* A free one, or the one that was not looked at for the longest time. */
+/* An empty one: free so far, or the one that was not looked at for the longest time. */
 static struct entry *make_room(struct cache *cache)
 {
     if (cache->count < cache->limit)
@@ -73,6 +73,7 @@ static struct entry *make_room(struct cache *cache)
             oldest = &cache->entries[i];
     free(oldest->key);
     free(oldest->content);
+    memset(oldest, 0, sizeof *oldest);
     return oldest;
 }
 
@@ -80,12 +81,12 @@ static struct entry *make_room(struct cache *cache)
 static struct entry *touch(struct cache *cache, const char *key)
 {
     struct entry *entry = find(cache, key);
-    char *copy = entry ? NULL : strdup(key);
-    if (!entry && !copy)
-        return NULL;
     if (!entry) {
+        char *copy = strdup(key);
+        if (!copy)
+            return NULL;
         entry = make_room(cache);
-        *entry = (struct entry){.key = copy};
+        entry->key = copy;
     }
     entry->looked = gr_now();
     return entry;
