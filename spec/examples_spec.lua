@@ -15,6 +15,18 @@ describe("examples/quickstart.lua", function()
     end)
 end)
 
+describe("examples/collection.lua", function()
+    it("makes, sorts and plays a playlist", function()
+        local said = shell.must(shell.interpreter .. " examples/collection.lua")
+        local made = said:match("as it was made\n(.-)the last one first\n")
+        local first, rest, last = made:match("^([^\n]+\n)(.-)([^\n]+\n)$")
+        assert.equal(last .. first .. rest, said:match("the last one first\n(.-)COLLECTION"))
+        assert.matches("COLLECTION_SOME_OPERATIONS_FAILED\n    music%.%S+\tadded\n"
+            .. "    music%.no%-such%-track\tCATALOG_NO_RESULT\n", said)
+        assert.matches("plays until %d+%-%d+%-%d+T[%d:.]+Z\taudio/mp3\n0 playlists left\n$", said)
+    end)
+end)
+
 describe("examples/demo.lua", function()
     -- 9 s: the first renewal comes after 3.6 s at most, and the outage lasts 4 s
     it("renews tokens through an outage that no call notices", function()

@@ -1,3 +1,4 @@
+local encode = require("groove.encode")
 local endpoints = require("groove.endpoints")
 local request = require("groove.request")
 local api = require("spec.support.api")
@@ -9,7 +10,7 @@ local function plan(name, positional, defaults)
 end
 
 local function target(...)
-    return assert(plan(...)).targets[1]
+    return assert(plan(...)).target
 end
 
 local function refusal(...)
@@ -22,12 +23,12 @@ end
 describe("request", function()
     describe("escaping", function()
         it("leaves the unreserved characters alone", function()
-            assert.equal("AZaz09-._~", request.escape("AZaz09-._~"))
+            assert.equal("AZaz09-._~", encode.escape("AZaz09-._~"))
         end)
 
         it("encodes every other byte, in capital letters", function()
-            assert.equal("%2F%3F%23%25%2B%20%00%C3%A9", request.escape("/?#%+ \0é"))
-            assert.equal("a+b%2B%26%3D%C3%A9", request.escape_query("a b+&=é"))
+            assert.equal("%2F%3F%23%25%2B%20%00%C3%A9", encode.escape("/?#%+ \0é"))
+            assert.equal("a+b%2B%26%3D%C3%A9", encode.escape_query("a b+&=é"))
         end)
     end)
 
@@ -124,39 +125,40 @@ describe("request", function()
         end
         local made = assert(plan("lookup", { ids, { source = "catalog" } }))
         local again = {}
-        for i, path in ipairs(made.paths) do
+        for _, part in ipairs(made.parts) do
+            local path = part.path
             local joined = path:match("^/1/content/(.*)/lookup$")
             assert.is_true(#joined <= 250)
-            assert.equal(path .. "?source=catalog", made.targets[i])
+            assert.equal(path .. "?source=catalog", part.target)
             for id in joined:gmatch("[^+]+") do
                 again[#again + 1] = id
             end
         end
         assert.same(ids, again)
-        assert.equal(3, #made.paths)
+        assert.equal(3, #made.parts)
     end)
 
     it("takes exactly 250 characters in one request", function()
         local a, b = ("a"):rep(100), ("b"):rep(149)
-        assert.equal(1, #plan("lookup", { { a, b } }).paths)
-        assert.equal(2, #plan("lookup", { { a, b .. "b" } }).paths)
+        assert.is_nil(plan("lookup", { { a, b } }).parts)
+        assert.equal(2, #plan("lookup", { { a, b .. "b" } }).parts)
         assert.equal("ids", (refusal("lookup", { ("x"):rep(251) })))
         assert.equal("ids", (refusal("lookup", { { "a", ("x"):rep(251) } })))
     end)
 
     it("puts the token into the header, or into the query", function()
         local made = plan("search", { "x" })
-        local built = request.authorize("https://h", made.targets[1], "a&b=", nil, made)
+        local built = request.authorize("https://h", made, "a&b=", nil, made)
         assert.same({
             method = "GET",
             url = "https://h/1/content/music/search?q=x",
             headers = { Accept = "application/json", Authorization = "Bearer a&b=" },
         }, built)
-        built = request.authorize("https://h", made.targets[1], "a&b= %", "query", made)
+        built = request.authorize("https://h", made, "a&b= %", "query", made)
         assert.equal("https://h/1/content/music/search?q=x&accessToken=Bearer%20a%26b%3D%20%25",
             built.url)
         assert.is_nil(built.headers.Authorization)
-        built = request.authorize("https://h", "/p", "t", "query", made)
+        built = request.authorize("https://h", { target = "/p" }, "t", "query", made)
         assert.equal("https://h/p?accessToken=Bearer%20t", built.url)
     end)
 

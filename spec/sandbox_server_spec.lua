@@ -2,38 +2,13 @@
 
 local json = require("cjson")
 local catalogue = require("groove.sandbox.catalogue")
-local server = require("groove.sandbox.server")
+local stand_in = require("spec.support.stand_in")
 local text = require("groove.sandbox.text")
 
-local SECRET = "a+b/c=d&e%f g\195\169"
+local SECRET = stand_in.SECRET
 local FORM = "application/x-www-form-urlencoded"
 
-local draw = 0
-
-local function new(settings)
-    local all = {
-        client_id = "me & co", client_secret = SECRET, scope = "a.scope", lifetime = 100,
-        key = "key", api_url = "http://127.0.0.1:1", answer_style = "snake",
-        random = function(n)
-            draw = draw + 1
-            return (("%d "):format(draw)):rep(n):sub(1, n)
-        end,
-    }
-    for name, value in pairs(settings or {}) do
-        all[name] = value
-    end
-    return server.new(all, json)
-end
-
-local function ask(it, request)
-    local path, query = (request.target or "/token"):match("^([^?]*)%??(.*)$")
-    local response = it:handle({
-        method = request.method or "GET", path = path, query = query,
-        headers = request.headers or {}, body = request.body, now = request.now or 1000, time = 7,
-    })
-    local kind = response.headers["Content-Type"] or ""
-    return response, kind:find("json", 1, true) and response.body and json.decode(response.body)
-end
+local new, ask = stand_in.new, stand_in.ask
 
 local function form(fields)
     local out = {}
@@ -261,7 +236,7 @@ describe("search", function()
         refused("INVALID_INPUT_PARAMETER", 400, search .. "?q=a&maxItems=0")
         refused("INVALID_INPUT_PARAMETER", 400, search .. "?q=a&maxItems=1.5")
         refused("INVALID_INPUT_PARAMETER", 400, search .. "?q=a&filters=songs")
-        refused("INVALID_INPUT_PARAMETER", 400, search .. "?q=a&country=USA")
+        refused("INVALID_COUNTRY", 400, search .. "?q=a&country=USA")
         refused("INCOMPATIBLE_INPUT_PARAMETERS", 400, search .. "?q=a&continuationToken=b")
         refused("CONTINUATION_TOKEN_INVALID_ERROR", 400, search .. "?continuationToken=b")
         refused("CATALOG_NO_RESULT", 404, search .. "?q=qqqqqq")

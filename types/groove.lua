@@ -1,6 +1,7 @@
 ---@meta groove
--- The public face of groove, for the Lua language server (and for people). spec/types_spec.lua
--- compares it with the module. All times are seconds.
+-- The public face of groove, for the Lua language server (and for people): give it the folder types/ as
+-- a library. The methods of the API and their answers are in types/groove/api.lua. spec/types_spec.lua
+-- compares both with the module. All times are seconds.
 
 ---@alias groove.Kind "argument"|"pending"|"token"|"api"|"transport"|"timeout"|"cancelled"
 
@@ -224,30 +225,6 @@ function Call:on_done(fn) end
 ---@field transport? fun(request: groove.Request): groove.Response?, groove.Error|string|nil
 ---@field json? groove.Json lua-cjson by default
 
----Options of every method of the API.
----@class groove.CallOptions
----@field user_token? groove.UserToken
----@field language? string
----@field country? string
----@field timeout? number
----@field format? "json"|"xml" "xml": the answer's text is returned
----@field continuation_token? string of an earlier answer's list
-
----@alias groove.Where "catalog"|"collection"
----@alias groove.Filter "artists"|"albums"|"tracks"|"playlists"
-
----@class groove.SearchOptions: groove.CallOptions
----@field max_items? integer 1 to 25
----@field filters? groove.Filter|groove.Filter[]
----@field source? groove.Where|groove.Where[] "collection" needs a user's token
-
----@class groove.LookupOptions: groove.CallOptions
----@field extras? string|string[] albums, topTracks, relatedArtists, tracks, artistDetails, albumDetails
----@field source? groove.Where|groove.Where[]
-
----@class groove.PreviewOptions: groove.CallOptions
----@field client_instance_id? string 32 to 128 characters; the client's by default
-
 ---@class groove.SendOptions
 ---@field method? "GET"|"POST"
 ---@field path string begins with "/", percent-encoded
@@ -260,50 +237,10 @@ function Call:on_done(fn) end
 ---@class groove.CollectOptions
 ---@field limit? integer items wanted at most
 
----A list of an answer.
----@class groove.List
----@field Items table[]
----@field ContinuationToken? string
----@field TotalItemCount? integer an estimate
-
----An answer of the API, with the names of the wire.
----@class groove.Page
----@field Artists? groove.List
----@field Albums? groove.List
----@field Tracks? groove.List
----@field Playlists? groove.List
----@field Culture? string
----@field Error? table
-
----@class groove.StreamResponse
----@field Url string
----@field ContentType string
-
----A client of the Groove API.
+---A client of the Groove API; types/groove/api.lua has the methods of the API.
 ---@class groove.Client
 ---@field async groove.AsyncClient the same methods, returning a call at once
 local Client = {}
-
----Searches the catalogue, the user's collection or both.
----@param query string
----@param opts? groove.SearchOptions
----@return groove.Page? page
----@return groove.Error? err
-function Client:search(query, opts) end
-
----Looks up artists, albums, tracks and playlists.
----@param ids string|string[] any number; more than 250 characters make several requests
----@param opts? groove.LookupOptions
----@return groove.Page? page
----@return groove.Error? err
-function Client:lookup(ids, opts) end
-
----The address of a 30 s MP3 of a track.
----@param id string
----@param opts? groove.PreviewOptions
----@return groove.StreamResponse? stream
----@return groove.Error? err
-function Client:preview(id, opts) end
 
 ---The same client with other defaults, sharing everything else.
 ---@param opts groove.CallDefaults
@@ -313,25 +250,37 @@ function Client:with(opts) end
 
 ---Iterates over a list to its end, fetching as needed. A failure raises the error.
 ---@param list string|groove.List "Tracks", "Artists.1.Albums", or the list itself
----@param page? groove.Page
+---@param page? groove.ContentResponse
 ---@param err? groove.Error
 ---@return fun(): table?
+---@overload fun(self: groove.Client, list: "Artists"|groove.ArtistList, page?: groove.ContentResponse, err?: groove.Error): fun(): groove.Artist?
+---@overload fun(self: groove.Client, list: "Albums"|groove.AlbumList, page?: groove.ContentResponse, err?: groove.Error): fun(): groove.Album?
+---@overload fun(self: groove.Client, list: "Tracks"|groove.TrackList, page?: groove.ContentResponse, err?: groove.Error): fun(): groove.Track?
+---@overload fun(self: groove.Client, list: "Playlists"|groove.PlaylistList, page?: groove.ContentResponse, err?: groove.Error): fun(): groove.Playlist?
+---@overload fun(self: groove.Client, list: "Results"|groove.ContentItemList, page?: groove.ContentResponse, err?: groove.Error): fun(): groove.ContentItem?
+---@overload fun(self: groove.Client, list: "Radios"|groove.RadioList, page?: groove.ContentResponse, err?: groove.Error): fun(): groove.Radio?
 function Client:each(list, page, err) end
 
 ---The page with the next items of a list; nil at the end.
 ---@param list string|groove.List
----@param page groove.Page
----@return groove.Page? page
+---@param page groove.ContentResponse
+---@return groove.ContentResponse? page
 ---@return groove.Error? err
 function Client:next_page(list, page) end
 
 ---All items of a list, as one table, fetching as needed.
 ---@param list string|groove.List
----@param page? groove.Page
+---@param page? groove.ContentResponse
 ---@param err? groove.Error
 ---@param opts? groove.CollectOptions
 ---@return table[] items those that came before an error, too
 ---@return groove.Error? err
+---@overload fun(self: groove.Client, list: "Artists"|groove.ArtistList, page?: groove.ContentResponse, err?: groove.Error, opts?: groove.CollectOptions): groove.Artist[], groove.Error?
+---@overload fun(self: groove.Client, list: "Albums"|groove.AlbumList, page?: groove.ContentResponse, err?: groove.Error, opts?: groove.CollectOptions): groove.Album[], groove.Error?
+---@overload fun(self: groove.Client, list: "Tracks"|groove.TrackList, page?: groove.ContentResponse, err?: groove.Error, opts?: groove.CollectOptions): groove.Track[], groove.Error?
+---@overload fun(self: groove.Client, list: "Playlists"|groove.PlaylistList, page?: groove.ContentResponse, err?: groove.Error, opts?: groove.CollectOptions): groove.Playlist[], groove.Error?
+---@overload fun(self: groove.Client, list: "Results"|groove.ContentItemList, page?: groove.ContentResponse, err?: groove.Error, opts?: groove.CollectOptions): groove.ContentItem[], groove.Error?
+---@overload fun(self: groove.Client, list: "Radios"|groove.RadioList, page?: groove.ContentResponse, err?: groove.Error, opts?: groove.CollectOptions): groove.Radio[], groove.Error?
 function Client:collect(list, page, err, opts) end
 
 ---A method's request with the token, for any other HTTP stack.
@@ -392,28 +341,13 @@ function Client:closed() end
 ---@class groove.AsyncClient
 local AsyncClient = {}
 
----@param query string
----@param opts? groove.SearchOptions
----@return groove.Call
-function AsyncClient:search(query, opts) end
-
----@param ids string|string[]
----@param opts? groove.LookupOptions
----@return groove.Call
-function AsyncClient:lookup(ids, opts) end
-
----@param id string
----@param opts? groove.PreviewOptions
----@return groove.Call
-function AsyncClient:preview(id, opts) end
-
 ---@param list string|groove.List
----@param page groove.Page
+---@param page groove.ContentResponse
 ---@return groove.Call
 function AsyncClient:next_page(list, page) end
 
 ---@param list string|groove.List
----@param page? groove.Page
+---@param page? groove.ContentResponse
 ---@param err? groove.Error
 ---@param opts? groove.CollectOptions
 ---@return groove.Call
@@ -444,57 +378,102 @@ function AsyncClient:refresh(opts) end
 ---@return groove.Call
 function AsyncClient:wait_ready(seconds) end
 
+---Options of `groove.sandbox`.
 ---@class groove.SandboxOptions
 ---@field in_process? boolean true: no server; a transport and a static token
----@field tls? boolean https, with a certificate authority of its own
----@field lifetime? number|string|false of the tokens, seconds; 86400 by default
----@field json? groove.Json of this program; lua-cjson by default
+---@field tls? boolean https with HTTP/2, and a certificate authority of its own (`ca_file`)
+---@field json? groove.Json of this program and its clients; lua-cjson by default
+---@field lifetime? number|string|false of the tokens, as of `set_lifetime`; 86400 by default
+---@field refresh_in? number seconds; the token's answer carries it
+---@field answer_style? "snake"|"camel" access_token (by default) or accessToken
+---@field expires_as_string? boolean expires_in as a string, as the older service had it
+---@field code_style? "underscores"|"dashes" spelling of the API's error codes; underscores by default
+---@field client_id? string the only one that is accepted
+---@field client_secret? string made up at random by default
+---@field scope? string the only one that is accepted
+---@field catalogue? integer how many tracks there are, 100 to 1,000,000; about 4,700 by default
+---@field collection_limit? integer tracks that a user's collection takes; 50,000 by default
+---@field playlist_limit? integer tracks that a playlist of a user's takes; 1,000 by default
+
+---Options of `sandbox:user_token`.
+---@class groove.UserTokenOptions
+---@field subscription? boolean whether the user has one from now on; as before by default, at first true
+---@field lifetime? number seconds for which the token will be accepted; the sandbox's by default
 
 ---@class groove.FaultOptions
 ---@field on "token"|"api"
 ---@field status? integer answer with this status
 ---@field delay? number answer that many seconds later
----@field body? string answer with this body
----@field close? boolean cut the connection
+---@field body? string|integer answer with this body; a number: so many bytes
+---@field close? true|integer cut the connection; a number: after so many bytes of the body
 ---@field retry_after? number|string value of that header
+---@field headers? table<string, string> more headers, by name
 ---@field times? integer how often; until cleared by default
 
 ---@class groove.Fault
 local Fault = {}
 
 ---Ends the fault.
+---@return true? done
+---@return groove.Error? err
 function Fault:clear() end
 
 ---The stand-in for the service.
 ---@class groove.Sandbox
 ---@field api_url string
----@field token_url string
+---@field token_url? string not with `in_process`
+---@field ca_file? string with `tls`
 local Sandbox = {}
 
 ---A client of it. The client keeps the sandbox alive.
 ---@param opts? groove.ClientOptions
----@return groove.Client
+---@return groove.Client? client
+---@return groove.Error? err
 function Sandbox:client(opts) end
 
 ---Options for `groove.new`.
 ---@return groove.ClientOptions
 function Sandbox:options() end
 
+---A token of a user's, for the option `user_token`; another one every time.
+---@param name? string the same name is the same user; "user" by default
+---@param opts? groove.UserTokenOptions
+---@return string? token
+---@return groove.Error? err
+function Sandbox:user_token(name, opts) end
+
 ---Switches on a fault.
 ---@param opts groove.FaultOptions
----@return groove.Fault
+---@return groove.Fault? fault
+---@return groove.Error? err
 function Sandbox:fault(opts) end
 
 ---How long tokens live from now on.
----@param seconds number
+---@param seconds number|string|false goes into the answer as it is; false: the answer names none
+---@return true? done
+---@return groove.Error? err
 function Sandbox:set_lifetime(seconds) end
 
----The requests it has seen, secrets blotted out.
----@return table[]
+---The latest requests, secrets blotted out.
+---@return table[]? requests
+---@return table<string, integer>|groove.Error counts of the requests since the start: token, api
 function Sandbox:log() end
 
 ---Ends it. Idempotent.
 function Sandbox:stop() end
+
+---Options of `groove.image_url`.
+---@class groove.ImageOptions
+---@field w? integer width in pixels, 1 to 65535, together with `h`
+---@field h? integer height in pixels, 1 to 65535, together with `w`
+---@field mode? "scale"|"letterbox"|"crop"
+---@field background? string an HTML colour, "#1e1e1e" or "black"; only with "letterbox"
+
+---Options of `groove.deep_link`.
+---@class groove.LinkOptions
+---@field type? "artist"|"album"|"track"|"playlist" what an id is of, where the item has no `Link`
+---@field action? "view"|"play"|"buy" the service's choice by default, which is view
+---@field target? "app"|"web" the service's choice by default
 
 ---OAuth 2.0 tokens, always ready; and the Groove Music API.
 ---@class groove
@@ -518,6 +497,20 @@ function groove.token_source(opts) end
 ---@param opts? groove.StaticOptions
 ---@return groove.Source
 function groove.static_token(given, opts) end
+
+---The address of an item's picture, in a size.
+---@param item groove.Content|groove.Mood|groove.Activity|string with `ImageUrl`, or that address itself
+---@param opts? groove.ImageOptions
+---@return string? url
+---@return groove.Error? err for an item without picture, or one that has been given a size before
+function groove.image_url(item, opts) end
+
+---The address of an item's page, which opens in the Groove app or the browser.
+---@param item groove.Content|string with `Link` or `Id`; or a link or an id itself
+---@param opts? groove.LinkOptions
+---@return string? url
+---@return groove.Error? err
+function groove.deep_link(item, opts) end
 
 ---Runs callbacks and events of this Lua state's finished calls. Never blocks.
 ---@param seconds? number at most; 0.002 by default

@@ -80,8 +80,9 @@ function browser.more()
     end
 end
 
+-- A track that is shown in its album does not name it: there is nothing to open then.
 local function target_of(item, kind)
-    if kind == "album" then return item.Album or item end
+    if kind == "album" then return item.Album or not item.TrackNumber and item end
     return item.Artists and item.Artists[1] and item.Artists[1].Artist
 end
 

@@ -177,8 +177,9 @@ function M.options(where, index, options)
         if not descriptor then
             M.fail(where .. ": unknown option '" .. tostring(name) .. "'")
         end
-        M.argument(where, name, descriptor.type, value)
-        if descriptor.choices then
+        if not M.is(descriptor.type, value) then
+            M.argument(where, name, descriptor.type, value)
+        elseif descriptor.choices then
             choice(where, descriptor, value)
         end
     end

@@ -3,6 +3,7 @@
 -- @module groove.client
 
 local core = require("groove.core")
+local batch = require("groove.batch")
 local calls = require("groove.call")
 local check = require("groove.check")
 local endpoints = require("groove.endpoints")
@@ -193,6 +194,10 @@ local function ready(client, where, plan, options)
         check.fail(where .. ": the source of the user's token is closed")
     end
     plan.renewable = source.is(plan.source) or plan.source._renewable
+    if plan.needs_user and client._owns and plan.source == client._source then
+        -- An application's token is refused there however new it is.
+        plan.renewable = false
+    end
     plan.seconds = options.timeout or client._timeout
     return plan
 end
@@ -205,43 +210,15 @@ local function planned(client, where, row, positional)
     return ready(client, where, plan, options)
 end
 
--- Flows of a row: one request, or the answers of several put together.
-
-local function single(await, client, plan)
-    local deadline = core.now() + plan.seconds
-    local value, err = transfer.exchange(await, client, plan, plan.targets[1], deadline)
-    return pages.remember(value, plan, plan.paths[1]), err
-end
-
-local function several(await, client, plan)
-    local deadline = core.now() + plan.seconds
-    local merged, nothing
-    for i, target in ipairs(plan.targets) do
-        local page, err = transfer.exchange(await, client, plan, target, deadline)
-        if page then
-            merged = pages.merge(merged, page, plan, plan.paths[i])
-        end
-        if err and err.no_result then
-            -- One request for all would have left these ids out without a word.
-            nothing = nothing or err
-        elseif err then
-            return merged, err
-        end
-    end
-    return merged, not merged and nothing or nil
-end
-
 for name, row in pairs(endpoints.rows) do
     define(name, function(client, where, ...)
         local plan, err = planned(client, where, row, { ... })
         if not plan then
             return nil, err
-        end
-        local split = #plan.targets > 1
-        if split and plan.format == "xml" then
+        elseif plan.parts and plan.format == "xml" then
             return nil, errors.argument(row.splits, "are too many for one answer in XML")
         end
-        return split and several or single, client, plan
+        return batch.flow(plan), client, plan
     end)
 end
 
@@ -250,8 +227,7 @@ local function build_flow(await, client, plan)
     if not token then
         return nil, err
     end
-    local built = request.authorize(client._base, plan.targets[1], token, client._token_in, plan)
-    return pages.remember(built, plan, plan.paths[1])
+    return pages.remember(transfer.message(client, plan, plan, token), plan, plan.path)
 end
 
 local function row_named(where, name)
@@ -263,6 +239,12 @@ local function row_named(where, name)
     return row
 end
 
+-- What messages call the method that a request is built of.
+local BUILDING = {}
+for name in pairs(endpoints.rows) do
+    BUILDING[name] = "client:build (" .. name .. ")"
+end
+
 --- A method's request, with the token, for any other HTTP stack; waits for a token if need be.
 -- @function client:build
 -- @tparam string name the method's, "search"
@@ -271,10 +253,10 @@ end
 -- @treturn ?table error
 define("build", function(client, where, name, ...)
     local row = row_named(where, name)
-    local plan, err = planned(client, where .. " (" .. name .. ")", row, { ... })
+    local plan, err = planned(client, BUILDING[name], row, { ... })
     if not plan then
         return nil, err
-    elseif #plan.targets > 1 then
+    elseif plan.parts then
         return nil, errors.argument(row.splits, "are too many for one request")
     end
     return build_flow, client, plan
@@ -289,7 +271,7 @@ end)
 function methods:parse(name, answer, built)
     local where = "client:parse"
     owner_of(self, where)
-    row_named(where, name)
+    local row = row_named(where, name)
     check.argument(where, "response", "table", answer)
     check.argument(where, "response.status", "integer", answer.status)
     check.argument(where, "response.body", "string", answer.body, true)
@@ -299,9 +281,9 @@ function methods:parse(name, answer, built)
     local token = built and (built.headers.Authorization or ""):match("^Bearer (.+)$")
     local value, err = response.read(answer, self._json, format, token)
     if record then
-        pages.remember(value, record.plan, record.path)
+        return batch.finish(value, record.plan, record.path), err
     end
-    return value, err
+    return batch.finish(value, { row = row }), err
 end
 
 local SEND_OPTIONS = check.index({
@@ -313,13 +295,6 @@ local SEND_OPTIONS = check.index({
     { name = "format", type = "string", choices = { "json", "xml" }, default = "json",
         doc = "\"xml\": the text is returned." },
 }, request.call_options)
-
-local function body_of(client, body)
-    if body == nil or type(body) == "string" then
-        return body
-    end
-    return response.json(client._json).encode(body)
-end
 
 --- Calls a path that no method covers, with everything that they have: token, repeats, decoding.
 -- @function client:send
@@ -341,18 +316,21 @@ define("send", function(client, where, opts)
     end
     local defaults = { language = client._defaults.language, country = client._defaults.country }
     local query = request.free_query(opts.query or {}, defaults)
+    local body = opts.body
+    if type(body) == "table" then
+        body = response.json(client._json).encode(body)
+    end
     local plan, err = ready(client, where, {
-        method = opts.method or "GET",
-        targets = { opts.path .. query },
-        paths = { opts.path },
+        row = { method = opts.method or "GET" },
+        path = opts.path,
+        target = opts.path .. query,
+        body = body,
         format = opts.format,
-        body = body_of(client, opts.body),
-        content_type = opts.body ~= nil and "application/json" or nil,
     }, opts)
     if not plan then
         return nil, err
     end
-    return single, client, plan
+    return batch.flow(plan), client, plan
 end)
 
 -- Paging.
@@ -365,7 +343,8 @@ local function continuation_flow(await, client, page, name)
     local plan = continuation.plan
     local target = request.continuation(continuation.path, continuation.token)
     local value
-    value, err = transfer.exchange(await, client, plan, target, core.now() + plan.seconds)
+    value, err = transfer.exchange(await, client, plan, { target = target },
+        core.now() + plan.seconds)
     if not value then
         return nil, err
     end

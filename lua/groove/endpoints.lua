@@ -1,33 +1,53 @@
 --- The Groove API as data: one row an endpoint, keyed by the client's method name.
 --
--- The methods of a client and of `client.async`, the checks of their arguments, and the sandbox's
--- routes are read from here; an endpoint is added by adding a row.
+-- The methods of a client and of `client.async`, the checks of their arguments, the reference, and
+-- the sandbox's routes and checks are read from here; an endpoint is added by adding a row to
+-- `groove.endpoints.catalog` (what an application may ask) or `groove.endpoints.user`.
 --
 -- A row:
 --   method    "GET" or "POST"
 --   path      the documented path; `{namespace}` is always "music", other `{name}`s are `segments`
 --   auth      "app" (an application's or a user's token) or "user"
 --   collection_auth  "user" where `source` with "collection" needs a user's token
---   args      names of the positional arguments, in order; each is a segment or a parameter
+--   args      names of the positional arguments, in order; each is a segment, a parameter, or a
+--             part of the body
+--   takes     name of the one positional argument whose fields are the parts of the body
 --   segments  path parameters by name
 --   params    query parameters in wire order; `endpoints.common` follows them on the wire
---   splits    name of the segment whose list is spread over several requests where it is too long
+--   body      parts of the JSON body; the body has Content-Type application/json
+--   one_of    parts of the body of which at least one must be there
+--   splits    what is spread over several requests where it is too long
+--   rest      the row of the requests after the first, which get the Id of what the first has made
+--   results   of a row with `splits` and a body: where the answer has its list of results
+--   aliases   other names under which members of the answer are found
 --   returns   the object of the answer
+--   doc, errors, example  for the reference: what it does, what the service refuses, and how to use
+--             it; examples of rows with auth "user" have a user's client
 --
--- A parameter or segment:
+-- A parameter, segment or part of a body:
 --   name, wire       the option's name, the name on the wire
---   type             "string", "integer", "list" (a string or a table of strings), "id", "ids"
---   values           what is allowed, in lower case; the service compares without case
+--   type             "string", "integer", "boolean", "list" (a string or a table of strings), "id",
+--                    "ids" (one id or a table of ids)
+--   values           what is allowed; the service compares without case
+--   values_by        the same, where it depends on others: see `endpoints.allowed`
+--   default          of a segment that is no positional argument, or of a part of a body
 --   min, max         of an integer
---   min_length, max_length  of a string, in characters; of "ids", all of them joined by "+"
+--   min_length, max_length  of a string, in characters; of "ids" in a path, all joined by "+"
+--   max_items        of "ids" in a body: how many one request takes
 --   letters          the string's exact count of letters
---   exclusive        not with this other parameter
+--   session          of an id: not one of a namespace, but what an earlier answer gave
+--   exclusive        not together with these
+--   only_with        `{ name, value }`: only where that other has this value
+--   needs            only together with this other
 --   required         must be given
 --   required_unless  must be given, except together with this other parameter
 --   default_from     taken from the client's option of this name where the call does not give it
+--   after            stands after the common parameters on the wire
+--   action           of a body: the ids become `{ Id, Action }` in TrackActions, in the row's order
+--   seed             of a body: becomes `{ Id, Type }` in Seeds
 --
--- Where the limits come from: the public Groove API documentation, "Search", "Lookup", "Preview",
--- and "Continuation tokens" for the parameters common to all.
+-- Where the limits come from: the public Groove API documentation, "Groove Service REST Reference",
+-- of each endpoint, "orderBy", "Extras", and "Parameters common to every Groove RESTful API".
 --
 -- @module groove.endpoints
 
@@ -36,19 +56,17 @@ local M = {}
 --- The only namespace of the service.
 M.namespace = "music"
 
-local COUNTRY = {
-    name = "country", wire = "country", type = "string", letters = 2,
-    default_from = "country",
-    doc = "Two letters (ISO 3166-1). Default: the service's guess.",
-}
-
 --- Query parameters of every endpoint, in wire order, after the row's own.
 M.common = {
-    COUNTRY,
+    {
+        name = "country", wire = "country", type = "string", letters = 2,
+        default_from = "country",
+        doc = "Two letters (ISO 3166-1). Default: the client's, or the service's guess.",
+    },
     {
         name = "language", wire = "language", type = "string", letters = 2,
         default_from = "language",
-        doc = "Two letters (ISO 639-1). Default: the service's guess.",
+        doc = "Two letters (ISO 639-1). Default: the client's, or the service's guess.",
     },
     {
         name = "format", wire = "contentType", type = "string", values = { "json", "xml" },
@@ -56,88 +74,54 @@ M.common = {
     },
     {
         name = "continuation_token", wire = "continuationToken", type = "string", min_length = 1,
-        doc = "Of an earlier answer's list: its next items. No other parameter is needed then.",
+        doc = "Of an earlier answer's list: its next items. No other optional parameter may go "
+            .. "with it.",
     },
-}
-
-local SOURCE = {
-    name = "source", wire = "source", type = "list", values = { "catalog", "collection" },
-    doc = "Where to look; \"collection\" needs a user's token. Default: the catalog.",
 }
 
 --- The rows.
-M.rows = {
-    search = {
-        method = "GET", path = "/1/content/{namespace}/search",
-        auth = "app", collection_auth = "user",
-        args = { "query" },
-        params = {
-            {
-                name = "query", wire = "q", type = "string", min_length = 1,
-                required_unless = "continuation_token",
-                doc = "What to look for.",
-            },
-            {
-                name = "max_items", wire = "maxItems", type = "integer", min = 1, max = 25,
-                doc = "Items of each list of the answer, 1 to 25. Default: 25.",
-            },
-            {
-                name = "filters", wire = "filters", type = "list",
-                values = { "artists", "albums", "tracks", "playlists" },
-                doc = "Kinds of content wanted. Default: all.",
-            },
-            SOURCE,
-        },
-        returns = "ContentResponse",
-        doc = "Searches the catalogue, the user's collection or both.",
-    },
+M.rows = {}
 
-    lookup = {
-        method = "GET", path = "/1/content/{ids}/lookup",
-        auth = "app", collection_auth = "user",
-        args = { "ids" }, splits = "ids",
-        segments = {
-            ids = {
-                name = "ids", type = "ids", required = true, max_length = 250,
-                doc = "One id or a list of ids; more than 250 characters of them make several "
-                    .. "requests, whose answers are put together in order.",
-            },
-        },
-        params = {
-            {
-                name = "extras", wire = "extras", type = "list",
-                values = {
-                    "albums", "toptracks", "relatedartists", "tracks", "artistdetails",
-                    "albumdetails",
-                },
-                doc = "More to know. Of artists: albums, topTracks, relatedArtists; of albums: "
-                    .. "tracks, artistDetails; of tracks: albumDetails, artistDetails.",
-            },
-            SOURCE,
-        },
-        returns = "ContentResponse",
-        doc = "Looks up artists, albums, tracks and playlists by id.",
-    },
+for _, part in ipairs({ "catalog", "user" }) do
+    for name, row in pairs(require("groove.endpoints." .. part)) do
+        M.rows[name] = row
+    end
+end
 
-    preview = {
-        method = "GET", path = "/1/content/{id}/preview",
-        auth = "app",
-        args = { "id" },
-        segments = {
-            id = { name = "id", type = "id", required = true, doc = "A track's id." },
-        },
-        params = {
-            {
-                name = "client_instance_id", wire = "clientInstanceId", type = "string",
-                min_length = 32, max_length = 128, required = true,
-                default_from = "client_instance_id",
-                doc = "Names this installation of the program, 32 to 128 characters: made once, at "
-                    .. "random, and kept by the program. Default: the client's.",
-            },
-        },
-        returns = "StreamResponse",
-        doc = "The address of a 30 s MP3 of a track.",
-    },
-}
+--- Whether a call needs a user's token.
+-- @tparam table row
+-- @tparam ?string|table source where the call looks, "collection" or a list
+-- @treturn boolean
+function M.needs_user(row, source)
+    if row.auth == "user" or not source then
+        return row.auth == "user"
+    end
+    local all = type(source) == "table" and table.concat(source, "+") or source
+    return row.collection_auth == "user" and all:lower():find("collection", 1, true) ~= nil
+end
+
+local NOTHING = {}
+
+--- What a parameter may be, given the others.
+--
+-- `values_by = { by = { "source", "type" }, catalog = list, collection = { albums = list } }`: the
+-- list under the first name's value, or in the table there under the second one's; where there is
+-- none, nothing is allowed.
+-- @tparam table parameter
+-- @tparam table values of the segments, by name
+-- @treturn ?table list of values, nil where any will do
+function M.allowed(parameter, values)
+    local found = parameter.values_by
+    if not found then
+        return parameter.values
+    end
+    for _, name in ipairs(found.by) do
+        found = found[(values[name] or ""):lower()]
+        if not found or found[1] then
+            break
+        end
+    end
+    return found or NOTHING
+end
 
 return M

@@ -23,6 +23,7 @@ end
 local calls = require("groove.call")
 local check = require("groove.check")
 local client = require("groove.client")
+local links = require("groove.links")
 local source = require("groove.source")
 local static = require("groove.static")
 
@@ -35,6 +36,8 @@ groove.new = client.new
 groove.token_source = source.new
 groove.static_token = static.new
 groove.dispatch = calls.dispatch
+groove.image_url = links.image_url
+groove.deep_link = links.deep_link
 
 --- A descriptor that is readable whenever `dispatch` has work, with or without the thread: for
 -- epoll, libuv, cqueues. It stays the same, over a fork, too, and is not to be read from or closed.

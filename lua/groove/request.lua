@@ -5,132 +5,13 @@
 --
 -- @module groove.request
 
+local body = require("groove.body")
 local check = require("groove.check")
+local encode = require("groove.encode")
 local endpoints = require("groove.endpoints")
 local errors = require("groove.errors")
 
 local M = {}
-
-local HEX, QUERY_HEX = {}, {}
-for byte = 0, 255 do
-    local char = string.char(byte)
-    HEX[char] = string.format("%%%02X", byte)
-    QUERY_HEX[char] = char == " " and "+" or HEX[char]
-end
-
-local RESERVED = "[^A-Za-z0-9%-._~]"
-
---- Percent-encodes all but the unreserved characters (RFC 3986, 2.3).
--- @tparam string text
--- @treturn string
-function M.escape(text)
-    if not text:find(RESERVED) then
-        return text
-    end
-    return (text:gsub(RESERVED, HEX))
-end
-
---- The same for a value in a query, where a space is a "+".
--- @tparam string text
--- @treturn string
-function M.escape_query(text)
-    if not text:find(RESERVED) then
-        return text
-    end
-    return (text:gsub(RESERVED, QUERY_HEX))
-end
-
--- Characters of a UTF-8 text; of any other text, its bytes but the continuations.
-local function characters(text)
-    local _, continuations = text:gsub("[\128-\191]", "")
-    return #text - continuations
-end
-
-local function allowed_values(parameter)
-    local allowed = {}
-    for _, value in ipairs(parameter.values) do
-        allowed[value] = true
-    end
-    return allowed, "must be of " .. table.concat(parameter.values, ", ")
-end
-
--- Encoders: a value of a parameter as it stands in the query, or nil and what is allowed.
-
-local function integer_encoder(parameter)
-    local min, max = parameter.min, parameter.max
-    local text = max and "must be from " .. min .. " to " .. max or "must be at least " .. min
-    return function(value)
-        if value < min or max and value > max then
-            return nil, text
-        end
-        return string.format("%d", value)
-    end
-end
-
-local function list_encoder(parameter)
-    local allowed, text = allowed_values(parameter)
-    return function(value)
-        local items = {}
-        local joined = type(value) == "table" and table.concat(value, "+") or value
-        for item in joined:gmatch("[^+]+") do
-            if not allowed[item:lower()] then
-                return nil, text
-            end
-            items[#items + 1] = item
-        end
-        if #items == 0 then
-            return nil, text
-        end
-        return table.concat(items, "+")
-    end
-end
-
-local function choice_encoder(parameter)
-    local allowed, text = allowed_values(parameter)
-    return function(value)
-        if not allowed[value] then
-            return nil, text
-        end
-        return value
-    end
-end
-
-local function letters_encoder(parameter)
-    local pattern = "^" .. ("%a"):rep(parameter.letters) .. "$"
-    local text = "must be " .. parameter.letters .. " letters"
-    return function(value)
-        if not value:find(pattern) then
-            return nil, text
-        end
-        return value
-    end
-end
-
-local function text_encoder(parameter)
-    local min, max = parameter.min_length or 0, parameter.max_length or math.huge
-    local text = max < math.huge and "must have " .. min .. " to " .. max .. " characters"
-        or "must not be empty"
-    return function(value)
-        if #value < min or #value > max and characters(value) > max
-            or min > 1 and characters(value) < min then
-            return nil, text
-        end
-        return M.escape_query(value)
-    end
-end
-
-local function encoder(parameter)
-    if parameter.type == "integer" then
-        return integer_encoder(parameter)
-    elseif parameter.type == "list" then
-        return list_encoder(parameter)
-    elseif parameter.values then
-        return choice_encoder(parameter)
-    elseif parameter.letters then
-        return letters_encoder(parameter)
-    end
-    return text_encoder(parameter)
-end
 
 --- Options that every method takes besides its parameters.
 M.call_options = {
@@ -144,66 +25,35 @@ local function compile_parameter(parameter)
     return {
         name = parameter.name,
         prefix = parameter.wire .. "=",
-        encode = encoder(parameter),
+        encode = encode.encoder(parameter),
+        rules = (parameter.exclusive or parameter.only_with or parameter.needs) and parameter,
         required = parameter.required,
         required_unless = parameter.required_unless,
-        default_from = parameter.default_from,
+        default_from = parameter.default_from or "",
+        needed = parameter.required or parameter.required_unless,
+        wanted = parameter.required or parameter.required_unless or parameter.default_from,
     }
 end
 
-local function compile(row)
-    local compiled = { row = row, query = {}, args = row.args or {}, options = nil }
-    for _, list in ipairs({ row.params or {}, endpoints.common }) do
-        for _, parameter in ipairs(list) do
-            table.insert(compiled.query, compile_parameter(parameter))
+local function compile_query(row)
+    local query = {}
+    for _, after in ipairs({ false, true }) do
+        for _, list in ipairs({ row.params, after and {} or endpoints.common }) do
+            for _, parameter in ipairs(list) do
+                if (parameter.after or false) == after then
+                    query[#query + 1] = compile_parameter(parameter)
+                end
+            end
         end
     end
-    compiled.options = check.index(row.params or {}, endpoints.common, M.call_options)
-    compiled.types = check.index(row.params or {})
-    for _, name in ipairs(compiled.args) do
-        compiled.options[name] = nil
-        compiled.types[name] = compiled.types[name] or row.segments[name]
-    end
-    local path = row.path:gsub("{namespace}", endpoints.namespace)
-    compiled.before, compiled.segment, compiled.after = path:match("^(.-){(%a+)}(.*)$")
-    compiled.path = path
-    return compiled
+    return query
 end
 
-local compiled_rows = {}
-
---- A row made ready for use.
--- @tparam table row of `endpoints.rows`
--- @treturn table
-function M.compiled(row)
-    local compiled = compiled_rows[row]
-    if not compiled then
-        compiled = compile(row)
-        compiled_rows[row] = compiled
-    end
-    return compiled
-end
-
---- An id as a segment of a path.
--- @tparam string id
--- @treturn ?string
--- @treturn ?string what is wrong with it
-function M.segment(id)
-    if id == "" then
-        return nil, "must not be empty"
-    elseif id == "." or id == ".." then
-        return nil, "must not be '.' or '..'"
-    elseif id:find("%c") then
-        return nil, "must not have control characters"
-    end
-    return M.escape(id)
-end
-
--- The ids of one or several requests: as many in each as the limit admits.
+-- The ids of a request; of several, a list, with as many in each as the limit admits.
 local function batches(ids, limit)
     local list, length = {}, limit
-    for _, id in ipairs(ids) do
-        local segment, problem = M.segment(id)
+    for _, id in ipairs(type(ids) == "table" and ids or { ids }) do
+        local segment, problem = encode.segment(id)
         if not segment then
             return nil, "must be ids, each of which " .. problem
         elseif #id > limit then
@@ -216,127 +66,274 @@ local function batches(ids, limit)
             list[#list] = list[#list] .. "+" .. segment
         end
     end
-    return list
-end
-
--- The paths of a call: several only where a list of ids had to be split.
-local function paths(compiled, value)
-    if not compiled.segment then
-        return { compiled.path }
-    end
-    local segments, problem
-    if type(value) == "table" then
-        segments, problem = batches(value, compiled.row.segments[compiled.segment].max_length)
-    else
-        local limit = compiled.row.segments[compiled.segment].max_length
-        local segment
-        segment, problem = M.segment(value)
-        if limit and #value > limit then
-            segment, problem = nil, "must be ids of at most " .. limit .. " characters"
-        end
-        segments = segment and { segment }
-    end
-    if not segments then
-        return nil, problem
-    elseif #segments == 0 then
+    if #list == 0 then
         return nil, "must be at least one id"
     end
-    for i, segment in ipairs(segments) do
-        segments[i] = compiled.before .. segment .. compiled.after
-    end
-    return segments
+    return list[2] and list or list[1]
 end
 
--- A default of the client's. What a continuation token continues has been said; defaults would
--- only contradict it.
-local function default_value(parameter, options, defaults)
-    if parameter.required or options.continuation_token == nil then
-        return defaults[parameter.default_from]
+local function ids_encoder(segment)
+    local limit = segment.max_length
+    return function(ids)
+        if type(ids) == "string" and #ids <= limit then
+            return encode.segment(ids)
+        end
+        return batches(ids, limit)
     end
 end
 
-local function missing(parameter, options)
-    if parameter.required then
-        return true
+-- The path as pieces: texts, and the segments between them.
+local function compile_path(row)
+    local path = row.path:gsub("{namespace}", endpoints.namespace)
+    local pieces, position = {}, 1
+    for from, name, to in path:gmatch("(){([%a_]+)}()") do
+        pieces[#pieces + 1] = path:sub(position, from - 1)
+        local segment = row.segments[name]
+        pieces[#pieces + 1] = {
+            name = name, default = segment.default,
+            encode = (segment.type == "ids" and ids_encoder or encode.encoder)(segment),
+        }
+        position = to
     end
-    local other = parameter.required_unless
-    return other and options[other] == nil
+    pieces[#pieces + 1] = path:sub(position)
+    return pieces
+end
+
+-- What may be given by name, and the positional arguments, apart.
+local function compile_arguments(row, compiled)
+    local segments = {}
+    for _, segment in pairs(row.segments or {}) do
+        segments[#segments + 1] = segment
+    end
+    compiled.options = check.index(row.params, endpoints.common, segments, M.call_options)
+    compiled.types = check.index(row.params, segments, row.body or {})
+    for _, name in ipairs(compiled.args) do
+        compiled.options[name] = nil
+    end
+    compiled.fields = row.takes and check.index(row.body)
+end
+
+local function compile(row)
+    local compiled = {
+        row = row,
+        args = row.args or {},
+        query = compile_query(row),
+        pieces = compile_path(row),
+    }
+    compile_arguments(row, compiled)
+    return compiled
+end
+
+-- Holds the place of a list of ids; no path has control characters.
+local SLOT = "\1"
+
+local compiled_rows = {}
+
+-- A row made ready for use.
+local function compiled_of(row)
+    local compiled = compiled_rows[row]
+    if not compiled then
+        compiled = compile(row)
+        compiled_rows[row] = compiled
+    end
+    return compiled
+end
+
+-- The path of a call; where a list of ids had to be split, a list of paths.
+local function path_of(pieces, values)
+    local path, split = pieces[1], nil
+    for i = 2, #pieces, 2 do
+        local piece = pieces[i]
+        local text, problem = piece.encode(values[piece.name], values)
+        if not text then
+            return nil, errors.argument(piece.name, problem)
+        elseif type(text) == "table" then
+            split, text = text, SLOT
+        end
+        path = path .. text .. pieces[i + 1]
+    end
+    if split then
+        local before, after = path:match("^(.*)" .. SLOT .. "(.*)$")
+        for n = 1, #split do
+            split[n] = before .. split[n] .. after
+        end
+    end
+    return split or path
 end
 
 local function missing_text(parameter)
     if parameter.required_unless then
         return "is required, except with " .. parameter.required_unless
-    elseif parameter.default_from then
+    elseif parameter.default_from ~= "" then
         return "is required: give it with the call, or once to groove.new"
     end
     return "is required"
 end
 
+local function is_missing(parameter, values)
+    local other = parameter.required_unless
+    return parameter.required or other and values[other] == nil
+end
+
+-- What a continuation token continues has been said, and is not said again.
+local function contradiction(parameter, values)
+    if values.continuation_token ~= nil and parameter.name ~= "continuation_token"
+        and not parameter.required and not parameter.required_unless then
+        return "cannot be given together with continuation_token, which stands for all that was "
+            .. "asked"
+    end
+    return parameter.rules and encode.conflict(parameter.rules, values)
+end
+
+-- The value of a parameter; where it cannot be sent, nil and why.
+local function value_of(parameter, values, defaults)
+    local value = values[parameter.name]
+    if value ~= nil then
+        local problem = contradiction(parameter, values)
+        if problem then
+            return nil, problem
+        end
+        return value
+    elseif parameter.required or values.continuation_token == nil then
+        value = defaults[parameter.default_from]
+    end
+    if value == nil and is_missing(parameter, values) then
+        return nil, missing_text(parameter)
+    end
+    return value
+end
+
 -- "?a=b&c=d", or "".
-local function query_of(compiled, options, arguments, defaults)
-    local query, mark, list = "", "?", compiled.query
+local function query_of(list, values, defaults)
+    local query, mark = "", "?"
     for i = 1, #list do
         local parameter = list[i]
-        local value = arguments[parameter.name] or options[parameter.name]
-        if value == nil and parameter.default_from then
-            value = default_value(parameter, options, defaults)
-        end
-        if value ~= nil then
-            local text, problem = parameter.encode(value)
-            if not text then
-                return nil, errors.argument(parameter.name, problem)
+        -- Most are neither given nor wanted, and shall cost nothing.
+        if values[parameter.name] ~= nil or parameter.wanted
+            and (parameter.needed or defaults[parameter.default_from] ~= nil) then
+            local value, problem = value_of(parameter, values, defaults)
+            local text
+            if value ~= nil then
+                text, problem = parameter.encode(value, values)
             end
-            query, mark = query .. mark .. parameter.prefix .. text, "&"
-        elseif missing(parameter, options) then
-            return nil, errors.argument(parameter.name, missing_text(parameter))
+            if problem then
+                return nil, errors.argument(parameter.name, problem)
+            elseif text then
+                query, mark = query .. mark .. parameter.prefix .. text, "&"
+            end
         end
     end
     return query
 end
 
-local function checked_arguments(compiled, where, positional)
+-- Of the one argument that is a table, its fields.
+local function fields_of(compiled, where, positional)
+    local name = compiled.row.takes
+    check.argument(where, name, "table", positional[1])
+    return check.options(where .. ": " .. name, compiled.fields, positional[1])
+end
+
+local function positional_of(compiled, where, positional)
     local arguments = {}
-    local names = compiled.args
-    for i = 1, #names do
-        local name = names[i]
+    for i, name in ipairs(compiled.args) do
         local descriptor = compiled.types[name]
-        local value = positional[i]
-        check.argument(where, name, descriptor.type, value, descriptor.required_unless ~= nil)
+        check.argument(where, name, descriptor.type, positional[i],
+            descriptor.required_unless ~= nil)
+        arguments[name] = positional[i]
+    end
+    return arguments
+end
+
+-- Values of segments and parameters by name; those of the body; the options.
+local function arguments_of(compiled, where, positional)
+    local count = compiled.fields and 1 or #compiled.args
+    local arguments = positional_of(compiled, where, positional)
+    local fields = compiled.fields and fields_of(compiled, where, positional) or arguments
+    local options = check.options(where, compiled.options, positional[count + 1])
+    for name, value in pairs(options) do
         arguments[name] = value
     end
-    return arguments, check.options(where, compiled.options, positional[#names + 1])
+    for i = 2, #compiled.pieces, 2 do
+        local piece = compiled.pieces[i]
+        if arguments[piece.name] == nil then
+            arguments[piece.name] = piece.default
+        end
+    end
+    return arguments, fields, options
+end
+
+--- The path of a row without segments.
+-- @tparam table row
+-- @treturn string
+function M.path(row)
+    return compiled_of(row).pieces[1]
+end
+
+-- What is sent over several requests.
+local function split_query(plan, paths, query)
+    plan.parts = {}
+    for i = 1, #paths do
+        plan.parts[i] = { path = paths[i], target = paths[i] .. query }
+    end
+    plan.path, plan.target = plan.parts[1].path, plan.parts[1].target
+    return plan
+end
+
+local function split_body(plan, parts, query)
+    local row = plan.row
+    plan.json = parts[1].json
+    if #parts > 1 then
+        plan.parts = parts
+        for i, part in ipairs(parts) do
+            part.path = i > 1 and row.rest and M.path(endpoints.rows[row.rest]) or plan.path
+            part.target = part.path .. query
+        end
+    end
+    return plan
 end
 
 --- What a call will send, but for the token. Raises, at the caller's line, on wrong types and
 -- unknown options; never changes what it is given.
+--
+-- A part is one request: `{ path, target, json, ids }`, `target` being the path with its query,
+-- `json` a table to be sent as JSON, `ids` what it is about. A plan is its own part, and has
+-- `parts` where it takes several.
 -- @tparam string where the method's name in messages, "client:search"
 -- @tparam table row of `endpoints.rows`
 -- @tparam table defaults of the client: language, country, client_instance_id
 -- @tparam table positional the arguments, options last
--- @treturn ?table `{ method, targets, paths, format }`: `targets[i]` is `paths[i]` with its query
+-- @treturn ?table `{ row, path, target, json, parts, needs_user, format }`
 -- @treturn ?table the options; without a plan an error of kind "argument", for what the service
 -- would refuse
 function M.plan(where, row, defaults, positional)
-    local compiled = M.compiled(row)
-    local arguments, options = checked_arguments(compiled, where, positional)
-    local list, problem = paths(compiled, arguments[compiled.segment])
-    if not list then
-        return nil, errors.argument(compiled.segment, problem)
-    end
-    local query, err = query_of(compiled, options, arguments, defaults)
-    if not query then
+    local compiled = compiled_of(row)
+    local values, fields, options = arguments_of(compiled, where, positional)
+    local path, err = path_of(compiled.pieces, values)
+    if not path then
         return nil, err
     end
-    local targets = {}
-    for i = 1, #list do
-        targets[i] = list[i] .. query
+    local query, parts
+    query, err = query_of(compiled.query, values, defaults)
+    if query and row.body then
+        parts, err = body.parts(row, fields)
     end
-    return {
-        method = row.method,
-        targets = targets,
-        paths = list,
-        format = options.format,
-    }, options
+    if err then
+        return nil, err
+    end
+    local split = type(path) == "table"
+    local plan = {
+        row = row,
+        path = not split and path,
+        target = not split and path .. query,
+        needs_user = endpoints.needs_user(row, values.source),
+        format = options.format and options.format:lower(),
+    }
+    if split then
+        return split_query(plan, path, query), options
+    elseif parts then
+        return split_body(plan, parts, query), options
+    end
+    return plan, options
 end
 
 --- The target that continues a list: the same path, without any optional parameter.
@@ -344,40 +341,44 @@ end
 -- @tparam string continuation_token
 -- @treturn string
 function M.continuation(path, continuation_token)
-    return path .. "?continuationToken=" .. M.escape_query(continuation_token)
+    return path .. "?continuationToken=" .. encode.escape_query(continuation_token)
 end
 
 local ACCEPT = { xml = "application/xml", json = "application/json" }
 
 --- A whole request.
 -- @tparam string base the API's URL, without a slash at its end
--- @tparam string target path and query
+-- @tparam table part `target` (path and query), `body` (a text)
 -- @tparam string token
 -- @tparam ?string token_in "query" for the accessToken parameter instead of the header
--- @tparam table plan its `method`, `format`, `body` and `content_type`
+-- @tparam table plan its `format`, and `method` of its `row`
 -- @treturn table `{ method, url, headers, body }`, headers by name
-function M.authorize(base, target, token, token_in, plan)
-    local headers = { Accept = ACCEPT[plan.format or "json"], ["Content-Type"] = plan.content_type }
+function M.authorize(base, part, token, token_in, plan)
+    local target = part.target
+    local headers = {
+        Accept = ACCEPT[plan.format or "json"],
+        ["Content-Type"] = part.body and "application/json" or nil,
+    }
     if token_in == "query" then
         local mark = target:find("?", 1, true) and "&" or "?"
-        target = target .. mark .. "accessToken=Bearer%20" .. M.escape(token)
+        target = target .. mark .. "accessToken=Bearer%20" .. encode.escape(token)
     else
         headers.Authorization = "Bearer " .. token
     end
-    return { method = plan.method, url = base .. target, headers = headers, body = plan.body }
+    return { method = plan.row.method, url = base .. target, headers = headers, body = part.body }
 end
 
 -- Requests to paths that no row describes (client:send).
 
-local function query_value(value)
+local function free_value(value)
     if type(value) == "table" then
         local items = {}
         for i = 1, #value do
-            items[i] = M.escape_query(tostring(value[i]))
+            items[i] = encode.escape_query(tostring(value[i]))
         end
         return table.concat(items, "+")
     end
-    return M.escape_query(tostring(value))
+    return encode.escape_query(tostring(value))
 end
 
 --- A query of a table, its names in alphabetical order.
@@ -395,7 +396,7 @@ function M.free_query(query, defaults)
     end
     table.sort(names)
     for i, name in ipairs(names) do
-        parts[i] = M.escape_query(name) .. "=" .. query_value(all[name])
+        parts[i] = encode.escape_query(name) .. "=" .. free_value(all[name])
     end
     return #parts > 0 and "?" .. table.concat(parts, "&") or ""
 end

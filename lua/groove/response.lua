@@ -86,7 +86,7 @@ function M.decode(body, json)
 end
 
 local RETRYABLE = {
-    [429] = true, [500] = true, [502] = true, [503] = true, [504] = true,
+    [409] = true, [429] = true, [500] = true, [502] = true, [503] = true, [504] = true,
 }
 
 local RETRY_AFTER_MAX = 3600

@@ -42,6 +42,22 @@ local function own_transport(transport, message)
     return answer
 end
 
+-- Failures before anything of a request has gone out.
+local NOT_SENT = { resolve_failed = true, connect_failed = true, tls_failed = true }
+
+--- A part of a plan as a request.
+-- @tparam table client
+-- @tparam table plan
+-- @tparam table part its `json` is encoded at the first use
+-- @tparam string token
+-- @treturn table of `request.authorize`
+function M.message(client, plan, part, token)
+    if part.json and not part.body then
+        part.body = response.json(client._json).encode(part.json)
+    end
+    return request.authorize(client._base, part, token, client._token_in, plan)
+end
+
 -- One exchange: by the client's transport, or the core.
 local function send(await, client, message, seconds)
     await() -- no further, where what the call has run has ended it
@@ -60,19 +76,19 @@ local function send(await, client, message, seconds)
     }))
 end
 
-local function attempt(await, client, plan, target, deadline, token)
+local function attempt(await, client, plan, part, deadline, token)
     local seconds = deadline - core.now()
     if seconds <= 0 then
-        return nil, errors.timeout("no answer in time")
+        return nil, errors.timeout("no answer in time"), nil, false
     end
-    local message = request.authorize(client._base, target, token, client._token_in, plan)
+    local message = M.message(client, plan, part, token)
     local answer, err = send(await, client, message, seconds)
     if not answer then
-        return nil, err
+        return nil, err, nil, not NOT_SENT[err.code]
     end
     local value
     value, err = response.read(answer, client._json, plan.format, token)
-    return value, err, answer.status
+    return value, err, answer.status, err and (err.kind ~= "api" or answer.status >= 500)
 end
 
 -- Whether the answer says that the token is no longer good, and another one can be had.
@@ -84,7 +100,7 @@ local function is_stale(plan, err, status)
 end
 
 local function is_repeatable(plan, err, status)
-    if not err or plan.method ~= "GET" then
+    if not err or plan.row.method ~= "GET" then
         return false
     elseif status then
         return REPEATED_STATUS[status] or false
@@ -123,18 +139,19 @@ end
 -- @tparam function await
 -- @tparam table client
 -- @tparam table plan of `request.plan`, with `source` and `renewable`; never changed
--- @tparam string target path and query
+-- @tparam table part of the plan, or `{ target }`
 -- @tparam number deadline on `core.now`
 -- @return value
 -- @treturn ?table error; with a value too where the answer holds both
-function M.exchange(await, client, plan, target, deadline)
+-- @treturn ?boolean whether the service may have done what was asked although there is an error
+function M.exchange(await, client, plan, part, deadline)
     local renewed, repeats = false, 0
     while true do
         local token, problem = source.obtain(await, plan.source, deadline, false)
         if not token then
             return nil, problem
         end
-        local value, err, status = attempt(await, client, plan, target, deadline, token)
+        local value, err, status, done = attempt(await, client, plan, part, deadline, token)
         if not renewed and is_stale(plan, err, status) then
             renewed = true
             plan.source:invalidate(token)
@@ -143,7 +160,7 @@ function M.exchange(await, client, plan, target, deadline)
             and pause(await, client, err, repeats, deadline) then
             repeats = repeats + 1
         else
-            return value, err
+            return value, err, done
         end
     end
 end

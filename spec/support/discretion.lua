@@ -1,10 +1,10 @@
 -- Runs before every spec file: a failed assertion must not print a token, a sandbox's least of all.
 
-local PREFIX = require("groove.sandbox.token").PREFIX
+local token = require("groove.sandbox.token")
 
 local function holds_token(value, seen)
     if type(value) == "string" then
-        return value:find(PREFIX, 1, true) ~= nil
+        return (value:find(token.PREFIX, 1, true) or value:find(token.USER_PREFIX, 1, true)) ~= nil
     elseif type(value) ~= "table" or seen[value] then
         return false
     end

@@ -1,23 +1,46 @@
---- The sandbox's catalogue: about 240 artists, 700 albums, 4,500 tracks and 20 playlists.
+--- The sandbox's catalogue: about 240 artists, 700 albums, 4,700 tracks and 20 playlists, or as
+-- many as it takes for a given number of tracks.
 --
--- Invented and deterministic: every process, on every Lua, makes the same one, so that ids can be
--- written down in tests. Holds plain records; `groove.sandbox.objects` gives them their wire shape.
+-- Invented and deterministic: every process, on every Lua, makes the same one of a size, so that
+-- ids can be written down in tests. Holds plain records; `groove.sandbox.objects` gives them their
+-- wire shape. All have `kind` ("artists", ...) and `number` (their place among those of their
+-- kind).
 --
---     artist    name, id, genre, sub, albums (list of albums), popularity
---     album     name, id, genre, sub, date, label, kind, explicit, artist, tracks, number
---     track     name, id, album, artist, guest, seconds, position, explicit, number
---     playlist  name, id, description, tracks
+--     artist    name, id, genre, sub, albums (list of albums), documented
+--     album     name, id, genre, sub, date, label, album_type, explicit, artist, tracks, seconds
+--     track     name, id, album, artist, guest, seconds, position, explicit
+--     playlist  name, id, description, genre, mood, activity, tracks
 --
 -- @module groove.sandbox.catalogue
 
+local index = require("groove.sandbox.index")
 local names = require("groove.sandbox.names")
 
 local M = {}
 
+local methods = {}
+
 local floor = math.floor
 
-local ARTISTS = 240
 local SEED = 20131022
+
+--- The kinds of records.
+M.KINDS = { "artists", "albums", "tracks", "playlists" }
+
+-- How a catalogue is made. The default has no number of tracks to reach; its ids are written down
+-- in tests and documents.
+local DEFAULT = { artists = 240, first_album = 65536, playlists = 1 }
+
+-- Ids of other sizes begin where those of the default and of the documented items cannot be.
+local function plan_of(size)
+    if not size then
+        return DEFAULT
+    end
+    return {
+        tracks = size, artists = math.max(4, floor(size / 25)), first_album = 16777216 + 65536,
+        playlists = math.max(1, math.min(50, floor(size / 5000))),
+    }
+end
 
 local SUFFIX = {
     artist = "-0200-11DB-89CA-0019B92A3933",
@@ -33,10 +56,10 @@ local function generator(seed)
     end
 end
 
--- Ids look like the service's: a number, its low byte first.
+-- Ids look like the service's: a number, its low byte first. `last`: what the high byte begins at.
 local function hex_id(n, last, suffix)
-    return ("music.%02X%02X%02X%02X%s"):format(
-        n % 256, floor(n / 256) % 256, floor(n / 65536) % 256, last, suffix)
+    return ("music.%02X%02X%02X%02X%s"):format(n % 256, floor(n / 256) % 256,
+        floor(n / 65536) % 256, last + floor(n / 16777216), suffix)
 end
 
 local function pick(random, list)
@@ -101,6 +124,7 @@ local function add_track(self, album, track)
     track.position = #album.tracks + 1
     album.tracks[track.position] = track
     album.seconds = album.seconds + track.seconds
+    album.explicit = album.explicit or track.explicit
     return add(self, "tracks", track)
 end
 
@@ -133,14 +157,16 @@ local function make_tracks(self, random, album, count, id)
             name = fresh_name(random, TITLE_FORMS, taken),
             id = hex_id(id + i, 7, SUFFIX.other),
             seconds = 100 + random(260),
-            explicit = random(15) == 1,
+            explicit = random(15) == 1 or nil,
             guest = guest ~= album.artist and guest or nil,
         })
     end
 end
 
+-- The last album of all has no more tracks than are wanted.
 local function make_album(self, random, artist, taken, id)
     local album_type, count = album_size(random)
+    count = math.min(count, (self.plan.tracks or math.huge) - #self.tracks)
     local album = new_album(self, artist, {
         name = fresh_name(random, TITLE_FORMS, taken),
         id = hex_id(id, 7, SUFFIX.other),
@@ -156,8 +182,10 @@ end
 
 local function make_artists(self, random)
     local taken, id = {}, 4096
-    for _ = 1, ARTISTS do
-        id = id + random(900)
+    for _ = 1, self.plan.artists do
+        repeat
+            id = id + random(900)
+        until not self.by_id[hex_id(id, 0, SUFFIX.artist)]
         local genre = random(#names.genres)
         add(self, "artists", {
             name = fresh_name(random, ARTIST_FORMS, taken),
@@ -169,17 +197,37 @@ local function make_artists(self, random)
     end
 end
 
-local function make_albums(self, random)
-    local id = 65536
-    for number, artist in ipairs(self.artists) do
-        -- A few artists have more albums than fit on one page.
-        local count = number % 60 == 0 and 30 or 1 + random(2)
-        local taken = {}
-        for _ = 1, artist.documented and 0 or count do
-            id = id + 16 + random(200)
-            id = id + make_album(self, random, artist, taken, id)
+local function is_full(self)
+    return #self.tracks >= (self.plan.tracks or math.huge)
+end
+
+-- A few artists have more albums than fit on one page.
+local function album_count(random, number, artist)
+    local count = number % 60 == 0 and 30 or 1 + random(2)
+    return artist.documented and 0 or count
+end
+
+local function make_albums_of(self, random, artist, count, id)
+    local taken = {}
+    for _ = 1, count do
+        if is_full(self) then
+            break
         end
+        id = id + 16 + random(200)
+        id = id + make_album(self, random, artist, taken, id)
     end
+    return id
+end
+
+-- One round over the artists, or as many as it takes.
+local function make_albums(self, random)
+    local id = self.plan.first_album
+    repeat
+        for number, artist in ipairs(self.artists) do
+            local count = album_count(random, number, artist)
+            id = make_albums_of(self, random, artist, count, id)
+        end
+    until is_full(self) or not self.plan.tracks
 end
 
 local function make_documented(self)
@@ -209,37 +257,93 @@ local function playlist_id(random)
         random(16777215))
 end
 
-local function make_playlists(self, random)
-    for number, row in ipairs(names.playlists) do
-        local list = { name = row[1], id = playlist_id(random), description = row[2], tracks = {} }
-        local wanted = number == 19 and 130 or 14 + random(40)
-        while #list.tracks < wanted do
-            local track = self.tracks[random(#self.tracks)]
-            if not row[3] or track.album.genre == row[3] then
-                list.tracks[#list.tracks + 1] = track
-            end
+local function genres_in_use(self)
+    local used = {}
+    for _, album in ipairs(self.albums) do
+        used[album.genre] = true
+    end
+    return used
+end
+
+-- A genre that a small catalogue has nothing of is given up.
+local function fill_playlist(self, random, list, wanted, genre)
+    while #list.tracks < wanted do
+        local track = self.tracks[random(#self.tracks)]
+        if not genre or track.album.genre == genre then
+            list.tracks[#list.tracks + 1] = track
         end
+    end
+end
+
+local function make_playlists(self, random, round, used)
+    for number, row in ipairs(names.playlists) do
+        local list = {
+            name = round == 1 and row[1] or row[1] .. " " .. round, id = playlist_id(random),
+            description = row[2], genre = row[3] > 0 and row[3] or nil, mood = row[4],
+            activity = row[5], tracks = {},
+        }
+        local wanted = number == 19 and 130 or 14 + random(40)
+        fill_playlist(self, random, list, wanted, used[list.genre] and list.genre)
         add(self, "playlists", list)
     end
 end
 
-local function build()
-    local self = { artists = {}, albums = {}, tracks = {}, playlists = {}, by_id = {} }
-    local random = generator(SEED)
+local function build(self)
+    self.plan = plan_of(self.size)
+    self.by_id = {}
+    for _, kind in ipairs(M.KINDS) do
+        self[kind] = {}
+    end
+    local random = generator(SEED + (self.size or 0))
     make_documented(self)
     make_artists(self, random)
     make_albums(self, random)
-    make_playlists(self, random)
-    return self
+    local used = genres_in_use(self)
+    for round = 1, self.plan.playlists do
+        make_playlists(self, random, round, used)
+    end
 end
 
-local built
+-- --- catalogues ----------------------------------------------------------------------------------
 
---- The catalogue: `artists`, `albums`, `tracks`, `playlists` (lists of records), `by_id`.
--- Made at the first call.
-function M.get()
-    built = built or build()
-    return built
+local built_mt = { __index = methods }
+
+local LISTS = { artists = true, albums = true, tracks = true, playlists = true, by_id = true }
+
+-- Made when something of it is needed.
+local mt = {}
+
+function mt.__index(self, name)
+    if not LISTS[name] then
+        return methods[name]
+    end
+    setmetatable(self, built_mt)
+    build(self)
+    return self[name]
+end
+
+local DEFAULT_SIZE = "default"
+local catalogues = {}
+
+--- A catalogue: `artists`, `albums`, `tracks`, `playlists` (lists of records), `by_id`. The same
+-- one every time; made when it is first looked into.
+-- @param size exact number of tracks; nil for the default
+function M.get(size)
+    local key = size or DEFAULT_SIZE
+    if not catalogues[key] then
+        catalogues[key] = setmetatable({ size = size, indexes = {}, selections = {} }, mt)
+    end
+    return catalogues[key]
+end
+
+--- What was selected before under a name, or what `select` makes of it now.
+function methods:selection(name, select)
+    local selected = self.selections[name]
+    if not selected then
+        selected = select()
+        self.selections[name] = selected
+    end
+    return selected
 end
 
 -- --- other identifiers ---------------------------------------------------------------------------
@@ -253,9 +357,14 @@ local function icpn_of(number)
     return digits .. ("%d"):format((10 - sum % 10) % 10)
 end
 
+-- The last letter counts the hundred thousands.
+local REGISTRANTS = "VWXYZABCDEF"
+
 --- The International Standard Recording Code of a track record.
 function M.isrc(track)
-    return ("QZGRV%s%05d"):format(track.album.date:sub(3, 4), track.number)
+    local registrant = floor(track.number / 100000) + 1
+    return ("QZGR%s%s%05d"):format(REGISTRANTS:sub(registrant, registrant),
+        track.album.date:sub(3, 4), track.number % 100000)
 end
 
 --- The bar code (EAN-13) of an album record.
@@ -263,95 +372,79 @@ function M.icpn(album)
     return icpn_of(album.number)
 end
 
+local AMG_LETTERS = { artists = "P", albums = "R", tracks = "T" }
+
+--- The number of an artist, an album or a track record in another company's guide.
+function M.amg(record)
+    return ("%s %8d"):format(AMG_LETTERS[record.kind], 150000 + record.number)
+end
+
+local function track_number(isrc)
+    local registrant = REGISTRANTS:find(isrc:sub(5, 5), 1, true)
+    local number = tonumber(isrc:sub(8))
+    return registrant and number and (registrant - 1) * 100000 + number
+end
+
+local function album_number(icpn)
+    local number = tonumber(icpn:sub(3, 12))
+    return number and number - 7700000
+end
+
 local function by_code(list, number, code, make)
-    local record = list[tonumber(number)]
+    local record = number and list[number]
     return record and make(record) == code and record or nil
 end
 
 --- The record that an id of the wire names, "music.isrc." and "music.icpn." included.
--- @return a record, whose `kind` is "artists", "albums", "tracks" or "playlists", or nil
-function M.find(id)
-    local catalogue = M.get()
+-- @return a record, or nil
+function methods:find(id)
     local space, code = id:match("^music%.(%l+)%.(.+)$")
     if space == "isrc" then
-        return by_code(catalogue.tracks, code:sub(8), code, M.isrc)
+        return by_code(self.tracks, track_number(code), code, M.isrc)
     elseif space == "icpn" then
-        local number = tonumber(code:sub(3, 12))
-        return number and by_code(catalogue.albums, number - 7700000, code, M.icpn)
+        return by_code(self.albums, album_number(code), code, M.icpn)
     end
-    return catalogue.by_id[id]
+    return self.by_id[id]
 end
 
 -- --- search --------------------------------------------------------------------------------------
 
-local function haystack(record)
-    if record.kind == "artists" or record.kind == "playlists" then
-        return record.name:lower()
+local function index_of(self, kind)
+    if not self.indexes[kind] then
+        self.indexes[kind] = index.new(self[kind])
     end
-    return (record.name .. "\n" .. record.artist.name):lower()
-end
-
-local haystacks = {}
-
-local function haystacks_of(kind)
-    local made = haystacks[kind]
-    if not made then
-        made = {}
-        for i, record in ipairs(M.get()[kind]) do
-            made[i] = haystack(record)
-        end
-        haystacks[kind] = made
-    end
-    return made
-end
-
-local function holds_all(text, words)
-    for i = 1, #words do
-        if not text:find(words[i], 1, true) then
-            return false
-        end
-    end
-    return true
-end
-
--- 1: the name itself; 2: a name that begins so; 3: a name that holds it; 4: the rest.
-local function rank(text, query)
-    local name = text:match("^[^\n]*")
-    if name == query then
-        return 1
-    end
-    local at = name:find(query, 1, true)
-    return at == 1 and 2 or at and 3 or 4
-end
-
---- Makes all that is made once, so that no request has to wait for it.
-function M.prepare()
-    for kind in pairs({ artists = true, albums = true, tracks = true, playlists = true }) do
-        haystacks_of(kind)
-    end
+    return self.indexes[kind]
 end
 
 --- Records whose name, or whose artist's name, holds every word of `query`; best first.
 -- @param kind "artists", "albums", "tracks" or "playlists"
+function methods:search(kind, query)
+    return index_of(self, kind):search(query)
+end
+
+--- Makes all that is made once, so that no request has to wait for it.
+function methods:prepare()
+    for _, kind in ipairs(M.KINDS) do
+        index_of(self, kind)
+    end
+end
+
+-- --- the default ---------------------------------------------------------------------------------
+
+--- `find` in the default catalogue.
+function M.find(id)
+    return M.get():find(id)
+end
+
+--- `search` in the default catalogue.
 function M.search(kind, query)
-    query = query:lower():gsub("%s+", " "):gsub("^ ", ""):gsub(" $", "")
-    local words = {}
-    for word in query:gmatch("%S+") do
-        words[#words + 1] = word
-    end
-    local ranks, records, out = { {}, {}, {}, {} }, M.get()[kind], {}
-    for i, text in ipairs(haystacks_of(kind)) do
-        if #words > 0 and holds_all(text, words) then
-            local level = ranks[rank(text, query)]
-            level[#level + 1] = records[i]
-        end
-    end
-    for _, level in ipairs(ranks) do
-        for _, record in ipairs(level) do
-            out[#out + 1] = record
-        end
-    end
-    return out
+    return M.get():search(kind, query)
+end
+
+--- `prepare` of a catalogue.
+-- @param size as of `get`
+function M.prepare(size)
+    M.get(size):prepare()
 end
 
 return M

@@ -1,60 +1,80 @@
---- The API's endpoints: one function a row of `groove.endpoints`, by the same name.
+--- The endpoints of the catalogue: one function a row of `groove.endpoints`, by the same name.
+-- `search` and `lookup` are here, the others in `groove.sandbox.browse` and
+-- `groove.sandbox.discovery`.
 --
--- Each gets the checked parameters and a context `{ culture, api_url, null }`, and returns the
--- answer's object, or nil and `{ code, message }`. A second value beside an object is an error that
--- goes into the answer, next to what was found.
+-- Each gets the checked parameters and a context `{ catalogue, culture, null, user }`, and returns
+-- the answer's object, or nil and `{ code, message }`. A second value beside an object is an error
+-- that goes into the answer, next to what was found.
 --
 -- @module groove.sandbox.content
 
 local catalogue = require("groove.sandbox.catalogue")
+local lists = require("groove.sandbox.lists")
 local objects = require("groove.sandbox.objects")
 local paging = require("groove.sandbox.paging")
+local sources = require("groove.sandbox.sources")
 
 local M = {}
 
-local KINDS = { "artists", "albums", "tracks", "playlists" }
-local LIST_NAMES = {
-    artists = "Artists", albums = "Albums", tracks = "Tracks", playlists = "Playlists",
-}
-
-local NO_RESULT = { code = "CATALOG_NO_RESULT" }
-local BAD_TOKEN = { code = "CONTINUATION_TOKEN_INVALID_ERROR" }
-
-local function set_of(list)
-    local set = {}
-    for _, value in ipairs(list or {}) do
-        set[value] = true
-    end
-    return set
-end
-
-local function maker(kind, context, extras)
-    return function(record)
-        return objects[kind](record, context, extras)
+for _, part in ipairs({ "browse", "discovery" }) do
+    for name, endpoint in pairs(require("groove.sandbox." .. part)) do
+        M[name] = endpoint
     end
 end
+
+local KINDS, NAMES = catalogue.KINDS, lists.NAMES
 
 -- --- search --------------------------------------------------------------------------------------
 
-local function search_page(kind, query, context, offset, size)
-    local place = "search\n" .. kind .. "\n" .. query
-    return paging.list(
-        catalogue.search(kind, query), maker(kind, context), place, offset, size)
+-- The catalogue's records, then the collection's objects.
+local function find_all(kind, query, where, context)
+    local found = where.catalog and context.catalogue:search(kind, query) or {}
+    if not where.collection then
+        return found
+    end
+    local collection, err = sources.collection(context)
+    if not collection then
+        return nil, err
+    end
+    local out = {}
+    for _, results in ipairs({ found, collection.search(kind, query, context) }) do
+        for _, result in ipairs(results) do
+            out[#out + 1] = result
+        end
+    end
+    return out
 end
 
--- The list asked for; null for the others, as the service has it.
+-- Objects of the wire have no `kind`.
+local function wire_maker(context)
+    return function(found)
+        return found.kind and objects[found.kind](found, context) or found
+    end
+end
+
+local function search_page(kind, query, where, context, offset, size)
+    local found, err = find_all(kind, query, where, context)
+    if not found then
+        return nil, err
+    end
+    local place = lists.place(context, "search", kind,
+        where.catalog and "catalog" or "", where.collection and "collection" or "", query)
+    return paging.list(found, wire_maker(context), place, offset, size)
+end
+
 local function continue_search(params, context)
-    local place, offset, size = paging.read(params.continuation_token)
-    local kind, query = (place or ""):match("^search\n(%l+)\n(.*)$")
+    local rest, own_context, offset, size = lists.resume(params, context, "search")
+    local kind, catalog, collection, query =
+        (rest or ""):match("^(%l+)\n(%l*)\n(%l*)\n(.*)$")
     if not kind then
-        return nil, BAD_TOKEN
+        return nil, lists.BAD_TOKEN
     end
-    local answer = { Culture = context.culture }
-    for _, other in ipairs(KINDS) do
-        answer[LIST_NAMES[other]] = context.null
+    local where = sources.of({ catalog, collection })
+    local list, err = search_page(kind, query, where, own_context, offset, size)
+    if err then
+        return nil, err
     end
-    answer[LIST_NAMES[kind]] = search_page(kind, query, context, offset, size)
-    return answer
+    return lists.continued(own_context, kind, list)
 end
 
 --- Search.
@@ -63,109 +83,102 @@ function M.search(params, context)
         return continue_search(params, context)
     end
     local answer, found = { Culture = context.culture }, false
+    local _, size = lists.bounds(params)
     for _, kind in ipairs(params.filters or KINDS) do
-        local list = search_page(kind, params.query, context, 0, params.max_items or paging.SIZE)
-        answer[LIST_NAMES[kind]] = list
+        local list, err = search_page(
+            kind, params.query, sources.of(params.source), context, 0, size)
+        if err then
+            return nil, err
+        end
+        answer[NAMES[kind]] = list
         found = found or list ~= nil
     end
     if not found then
-        return nil, NO_RESULT
+        return nil, lists.NO_RESULT
     end
     return answer
 end
 
 -- --- lookup --------------------------------------------------------------------------------------
 
-local function top_tracks(artist)
-    local out = {}
-    for _, album in ipairs(artist.albums) do
-        for i = 1, math.min(2, #album.tracks) do
-            out[#out + 1] = album.tracks[i]
-        end
+local function lower_set(list)
+    local set = {}
+    for _, value in ipairs(list or {}) do
+        set[value:lower()] = true
     end
-    return out
+    return set
 end
-
-local function related_artists(artist)
-    local out = {}
-    for _, other in ipairs(catalogue.get().artists) do
-        if other ~= artist and other.genre == artist.genre then
-            out[#out + 1] = other
-        end
-    end
-    return out
-end
-
-local function tracks_of(record)
-    return record.tracks
-end
-
-local function albums_of(artist)
-    return artist.albums
-end
-
--- Lists that hang on an item, by the name of the extra that asks for them.
-local TRACKS = { member = "Tracks", kind = "tracks", records = tracks_of }
-local SUB_LISTS = {
-    artists = {
-        albums = { member = "Albums", kind = "albums", records = albums_of },
-        toptracks = { member = "TopTracks", kind = "tracks", records = top_tracks },
-        relatedartists = { member = "RelatedArtists", kind = "artists", records = related_artists },
-    },
-    albums = { tracks = TRACKS },
-    tracks = {},
-    playlists = { tracks = TRACKS },
-}
 
 local function sub_page(record, extra, context, offset, size)
-    local row = SUB_LISTS[record.kind][extra]
-    local place = "lookup\n" .. record.id .. "\n" .. extra
-    local records = row.records(record)
-    return row.member, paging.list(records, maker(row.kind, context), place, offset, size)
+    local place = lists.place(context, "lookup", record.id, extra)
+    return lists.sub_list(record, extra, context, nil, place, offset, size)
 end
 
-local function lookup_one(record, context, extras)
+local function lookup_record(record, context, extras)
     local object = objects[record.kind](record, context, extras)
     if record.kind == "artists" then
         object.Biography = objects.biography(record)
     end
-    for extra in pairs(SUB_LISTS[record.kind]) do
-        if extras[extra] or record.kind == "playlists" then
-            local member, list = sub_page(record, extra, context, 0, paging.SIZE)
-            object[member] = list
-        end
+    for _, extra in ipairs(lists.extras_of(record, extras)) do
+        local member, list = sub_page(record, extra, context, 0, paging.SIZE)
+        object[member] = list
     end
     return object
 end
 
+-- The kind and the object that an id names, nil where it names nothing.
+local function lookup_one(id, where, context, extras)
+    local record = where.catalog and context.catalogue:find(id)
+    if record then
+        return record.kind, lookup_record(record, context, extras)
+    elseif where.collection then
+        return require("groove.sandbox.collection").lookup(id, context, extras)
+    end
+end
+
 local function append(answer, kind, object)
-    local name = LIST_NAMES[kind]
+    local name = NAMES[kind]
     answer[name] = answer[name] or { Items = {} }
     table.insert(answer[name].Items, object)
 end
 
 -- The item asked for keeps its place: the others of its kind are there, with nothing in them.
-local function continue_lookup(params, context)
-    local place, offset, size = paging.read(params.continuation_token)
-    local id, extra = (place or ""):match("^lookup\n([^\n]+)\n(%l+)$")
-    local target = id and catalogue.find(id)
-    local answer, done = {}, false
-    for _, wanted in ipairs(params.ids) do
-        local record = catalogue.find(wanted)
-        if record and record == target then
-            local object = objects[record.kind](record, context)
-            local member, list = sub_page(record, extra, context, offset, size)
+local function continued_items(params, target, extra, context, offset, size)
+    local items, done = {}, false
+    for _, id in ipairs(params.ids) do
+        local record = context.catalogue:find(id)
+        if record == target then
+            local object = objects[target.kind](target, context)
+            local member, list = sub_page(target, extra, context, offset, size)
             object[member] = list
-            append(answer, record.kind, object)
-            done = true
-        elseif record and target and record.kind == target.kind then
-            append(answer, record.kind, { Id = context.null, Name = context.null })
+            items[#items + 1], done = object, list ~= nil
+        elseif record and record.kind == target.kind then
+            items[#items + 1] = { Id = context.null, Name = context.null }
         end
     end
-    if not done then
-        return nil, BAD_TOKEN
+    return done and items or nil
+end
+
+local function continue_collection(params, context)
+    local collection, err = sources.collection(context)
+    if not collection then
+        return nil, err
     end
-    return answer
+    return collection.continue(params, context)
+end
+
+local function continue_lookup(params, context)
+    if lists.is_collection_token(params) then
+        return continue_collection(params, context)
+    end
+    local rest, own_context, offset, size = lists.resume(params, context, "lookup")
+    local id, extra = (rest or ""):match("^([^\n]+)\n(%l+)$")
+    local target = id and context.catalogue:find(id)
+    if not target or not lists.has_list(target, extra) then
+        return nil, lists.BAD_TOKEN
+    end
+    local items = continued_items(params, target, extra, own_context, offset, size)
+    return lists.continued(own_context, target.kind, items and { Items = items })
 end
 
 --- Lookup.
@@ -173,33 +186,22 @@ function M.lookup(params, context)
     if params.continuation_token then
         return continue_lookup(params, context)
     end
-    local extras, answer, lacking = set_of(params.extras), {}, nil
+    local extras, where = lower_set(params.extras), sources.of(params.source)
+    local missing = where.catalog and lists.NO_RESULT or { code = "COLLECTION_NO_RESULT" }
+    local answer, lacking, found = { Culture = context.culture }, nil, false
     for _, id in ipairs(params.ids) do
-        local record = catalogue.find(id)
-        if record then
-            append(answer, record.kind, lookup_one(record, context, extras))
+        local kind, object = lookup_one(id, where, context, extras)
+        if kind then
+            append(answer, kind, object)
+            found = true
         else
-            lacking = NO_RESULT
+            lacking = missing
         end
     end
-    if next(answer) == nil then
-        return nil, NO_RESULT
+    if not found then
+        return nil, missing
     end
     return answer, lacking
-end
-
--- --- preview -------------------------------------------------------------------------------------
-
---- Preview.
-function M.preview(params, context)
-    local record = catalogue.find(params.id)
-    if not record or record.kind ~= "tracks" then
-        return nil, NO_RESULT
-    end
-    return {
-        Url = ("%s/preview/%s.mp3"):format(context.api_url, record.id),
-        ContentType = "audio/mp3",
-    }
 end
 
 return M

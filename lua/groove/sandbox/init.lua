@@ -6,6 +6,7 @@
 --
 --     local sandbox = groove.sandbox()
 --     local client = sandbox:client()
+--     local theirs = sandbox:client({ user_token = sandbox:user_token() })
 --     local fault = sandbox:fault({ on = "token", status = 503 })
 --     ...
 --     fault:clear()
@@ -41,6 +42,9 @@ check.add_type("delay", "a number of seconds, not negative", function(value)
 end)
 check.add_type("count", "a positive integer", function(value)
     return check.is("integer", value) and value >= 1
+end)
+check.add_type("catalogue", "an integer from 100 to 1000000", function(value)
+    return check.is("integer", value) and value >= 100 and value <= 1000000
 end)
 check.add_type("status", "an HTTP status from 200 to 599", function(value)
     return check.is("integer", value) and value >= 200 and value <= 599
@@ -81,6 +85,21 @@ M.options = {
     { name = "client_secret", type = "string", doc = "Its secret. Default: made up at random." },
     { name = "scope", type = "string", default = "app.music.xboxlive.com", doc =
         "The only scope that the token endpoint accepts; a request may leave it out." },
+    { name = "catalogue", type = "catalogue", doc =
+        "How many tracks there are, 100 to 1,000,000: always the same ones of a number. Default: "
+        .. "about 4,700." },
+    { name = "collection_limit", type = "count", doc =
+        "Tracks that a user's collection takes. Default: the service's 50,000." },
+    { name = "playlist_limit", type = "count", doc =
+        "Tracks that a playlist of a user's takes. Default: the service's 1,000." },
+}
+
+--- Options of `user_token`.
+M.user_options = {
+    { name = "subscription", type = "boolean", doc =
+        "Whether the user has a subscription from now on. Default: as before; at first, yes." },
+    { name = "lifetime", type = "seconds", doc =
+        "Seconds for which the token will be accepted. Default: the sandbox's." },
 }
 
 --- Fields of a fault.
@@ -102,6 +121,7 @@ M.fault_options = {
 
 local OPTIONS = check.index(M.options)
 local FAULT_OPTIONS = check.index(M.fault_options)
+local USER_OPTIONS = check.index(M.user_options)
 
 local function random_bytes(n)
     local file = assert(io.open("/dev/urandom", "rb"))
@@ -133,7 +153,9 @@ local function settings_of(options)
         client_secret = options.client_secret or text.base64(random_bytes(31)),
         scope = options.scope, lifetime = options.lifetime, refresh_in = options.refresh_in,
         answer_style = options.answer_style, expires_as_string = options.expires_as_string,
-        code_style = options.code_style,
+        code_style = options.code_style, collection_limit = options.collection_limit,
+        playlist_limit = options.playlist_limit,
+        catalogue = options.catalogue and math.floor(options.catalogue),
     }
 end
 
@@ -188,7 +210,7 @@ local function in_program(self, settings, options)
     self.api_url = settings.api_url
     self._server = require("groove.sandbox.server").new(settings, self._json)
     self._command = function(_, command)
-        return self._server:control(command)
+        return self._server:control(command, core.now())
     end
     self._options = {
         api_url = self.api_url,
@@ -343,6 +365,29 @@ function methods:set_lifetime(seconds)
         return nil, err
     end
     return true
+end
+
+--- A token of a user's, for the option `user_token` of clients and their methods. A user has a
+-- collection, playlists and radios, which last as long as the sandbox; there is no sign-in.
+-- @tparam[opt] string name the same name is the same user. Default: "user"
+-- @tparam[opt] table opts see `M.user_options`
+-- @treturn[1] string token, another one every time
+-- @treturn[2] nil
+-- @treturn[2] table error, where the sandbox does not answer
+-- @raise on wrong types and unknown options
+function methods:user_token(name, opts)
+    local where = "sandbox:user_token"
+    open(self, where)
+    check.argument(where, "name", "string", name, true)
+    opts = check.options(where, USER_OPTIONS, opts)
+    local result, err = self._command(self, {
+        op = "user_token", name = name or "user", subscription = opts.subscription,
+        lifetime = opts.lifetime,
+    })
+    if not result then
+        return nil, err
+    end
+    return result.token
 end
 
 -- Where integers are a type of their own, JSON's numbers come as "200.0".

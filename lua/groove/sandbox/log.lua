@@ -18,8 +18,8 @@ local mt = { __index = methods }
 
 --- An empty log.
 -- @param secrets list of texts that must not appear, in whatever encoding
--- @param prefix beginning of every token
-function M.new(secrets, prefix)
+-- @param prefixes list of the beginnings of tokens
+function M.new(secrets, prefixes)
     local self = {
         rings = { token = {}, api = {} }, counts = { token = 0, api = 0 },
         patterns = {}, sequence = 0,
@@ -30,7 +30,9 @@ function M.new(secrets, prefix)
             table.insert(self.patterns, (form:gsub("%p", "%%%0")))
         end
     end
-    table.insert(self.patterns, prefix .. "[%w+/%%_-]*=*")
+    for _, prefix in ipairs(prefixes) do
+        table.insert(self.patterns, prefix .. "[%w+/%%_-]*=*")
+    end
     return setmetatable(self, mt)
 end
 

@@ -114,28 +114,58 @@ M.genres = {
     { "World", "Caribbean", "African", "Celtic" },
 }
 
---- Names of playlists, with what is said of them and the genre they draw on (nil: any).
+--- Names of playlists, with what is said of them, the genre that they draw on (0: any), the ids of
+-- their mood and their activity.
 M.playlists = {
-    { "Slow Sunday", "Nothing before noon." },
-    { "Night Drive", "Two hours of motorway in the dark.", 1 },
-    { "Kitchen Dancing", "For spoons and socks.", 2 },
-    { "Deep Focus", "No words, no hurry.", 1 },
-    { "First Coffee", "Gentle starts." },
-    { "Six Strings", "Guitars, and then more guitars.", 3 },
-    { "Rooftop", "Warm air, long evenings.", 4 },
-    { "Old Souls", "Horns, strings and heartbreak.", 5 },
-    { "Dirt Road", "Pedal steel and dust.", 6 },
-    { "Blue Hour", "A trio in the corner.", 7 },
-    { "Chamber Works", "Four chairs, four stands.", 8 },
-    { "Porch", "Songs that need no amplifier.", 9 },
-    { "Bass Culture", "Heavy, slow and warm.", 10 },
-    { "Dos Pies", "Left, right, turn.", 11 },
-    { "Far Shores", "From everywhere but here.", 12 },
-    { "Running Late", "A hundred and seventy beats a minute.", 1 },
-    { "Rain on Glass", "Grey and lovely." },
-    { "New This Week", "What came in." },
-    { "Long Haul", "More than a hundred tracks for one flight." },
-    { "Under the Covers", "Quiet enough not to wake anyone." },
+    { "Slow Sunday", "Nothing before noon.", 0, "Chill", "Family_listening" },
+    { "Night Drive", "Two hours of motorway in the dark.", 1, "Chill", "Driving" },
+    { "Kitchen Dancing", "For spoons and socks.", 2, "Happy", "Dinner_Party" },
+    { "Deep Focus", "No words, no hurry.", 1, "Sleepy", "Focus" },
+    { "First Coffee", "Gentle starts.", 0, "Happy", "Wake_up" },
+    { "Six Strings", "Guitars, and then more guitars.", 3, "Rage", "Game" },
+    { "Rooftop", "Warm air, long evenings.", 4, "Energetic", "Party" },
+    { "Old Souls", "Horns, strings and heartbreak.", 5, "Romantic", "Celebration" },
+    { "Dirt Road", "Pedal steel and dust.", 6, "Throwback", "Driving" },
+    { "Blue Hour", "A trio in the corner.", 7, "Romantic", "Dinner_Party" },
+    { "Chamber Works", "Four chairs, four stands.", 8, "Melancholy", "Focus" },
+    { "Porch", "Songs that need no amplifier.", 9, "Melancholy", "Family_listening" },
+    { "Bass Culture", "Heavy, slow and warm.", 10, "Chill", "Party" },
+    { "Dos Pies", "Left, right, turn.", 11, "Energetic", "Celebration" },
+    { "Far Shores", "From everywhere but here.", 12, "Happy", "Travel" },
+    { "Running Late", "A hundred and seventy beats a minute.", 1, "Rage", "Workout" },
+    { "Rain on Glass", "Grey and lovely.", 0, "Melancholy", "Wake_up" },
+    { "New This Week", "What came in.", 0, "Energetic", "Game" },
+    { "Long Haul", "More than a hundred tracks for one flight.", 0, "Throwback", "Travel" },
+    { "Under the Covers", "Quiet enough not to wake anyone.", 0, "Sleepy", "Workout" },
+}
+
+--- Moods: id, and by language name and description.
+M.moods = {
+    { id = "Happy", en = { "Happy", "Good news only." }, fr = { "Joyeux", "Que du bon." } },
+    { id = "Chill", en = { "Chill", "Feet up." }, fr = { "Détente", "Les pieds sur la table." } },
+    { id = "Energetic", en = { "Energetic", "On your feet." }, fr = { "Énergique", "Debout." } },
+    { id = "Throwback", en = { "Throwback", "As it was." }, fr = { "Rétro", "Comme avant." } },
+    { id = "Rage", en = { "Rage", "Let it out." }, fr = { "Colère", "Lâchez tout." } },
+    { id = "Sleepy", en = { "Sleepy", "Lights out." }, fr = { "Sommeil", "On éteint." } },
+    { id = "Romantic", en = { "Romantic", "For two." }, fr = { "Romantique", "Pour deux." } },
+    { id = "Melancholy", en = { "Melancholy", "Rain." }, fr = { "Mélancolie", "La pluie." } },
+}
+
+--- Activities, as the moods.
+M.activities = {
+    { id = "Focus", en = { "Focus", "One thing only." }, fr = { "Concentration", "Un point." } },
+    { id = "Workout", en = { "Workout", "Once more." }, fr = { "Sport", "Encore une fois." } },
+    { id = "Party", en = { "Party", "Louder." }, fr = { "Fête", "Plus fort." } },
+    { id = "Game", en = { "Game", "Press start." }, fr = { "Jeux vidéo", "À vous." } },
+    { id = "Celebration", en = { "Celebration", "Cheers." }, fr = { "Évènement", "Santé." } },
+    { id = "Dinner_Party", en = { "Dinner party", "Pass it on." }, fr = { "Dîner", "À table." } },
+    { id = "Driving", en = { "Driving", "Straight ahead." }, fr = { "En voiture", "Tout droit." } },
+    { id = "Travel", en = { "Travel", "Window seat." }, fr = { "Voyage", "Côté fenêtre." } },
+    {
+        id = "Family_listening", en = { "Family listening", "For all ages." },
+        fr = { "Famille", "Pour tous les âges." },
+    },
+    { id = "Wake_up", en = { "Wake up", "It is time." }, fr = { "Réveil", "C'est l'heure." } },
 }
 
 --- What the documentation's examples look for. Names, ids and durations only.

@@ -82,7 +82,7 @@ end
 local function prepare_catalogue()
     local jit = require("jit")
     jit.off()
-    require("groove.sandbox.catalogue").prepare()
+    require("groove.sandbox.catalogue").prepare(settings.catalogue)
     jit.on()
 end
 

@@ -4,6 +4,7 @@
 
 local catalogue = require("groove.sandbox.catalogue")
 local names = require("groove.sandbox.names")
+local orders = require("groove.sandbox.orders")
 
 local M = {}
 
@@ -40,6 +41,28 @@ local function genres(object, record)
     object.Subgenres = { row[record.sub] }
 end
 
+-- --- rights --------------------------------------------------------------------------------------
+
+-- One of so many tracks cannot be streamed anywhere; one of so many not in a country.
+local NOWHERE, NOT_HERE = 5, 16
+
+local function country_number(culture)
+    local first, second = culture:byte(-2, -1)
+    return first * 256 + second
+end
+
+--- Whether a track may be streamed where the context is. What the documentation names may be
+-- everywhere.
+function M.can_stream(track, context)
+    if track.artist.documented then
+        return true
+    end
+    return track.number % NOWHERE ~= 0
+        and orders.mix(track, country_number(context.culture)) % NOT_HERE ~= 0
+end
+
+-- --- kinds ---------------------------------------------------------------------------------------
+
 local function contributors(context, main, guest, detailed)
     local make = detailed and M.artists or content
     local out = { { Role = "Main", Artist = make(main, context) } }
@@ -53,6 +76,7 @@ end
 function M.artists(record, context)
     local object = content(record, context)
     genres(object, record)
+    object.OtherIds = { ["music.amg"] = catalogue.amg(record) }
     return object
 end
 
@@ -69,32 +93,42 @@ function M.albums(record, context, extras)
     object.ReleaseDate = record.date .. "T00:00:00Z"
     object.Duration = clock(record.seconds)
     object.TrackCount = #record.tracks
-    object.IsExplicit = false
+    object.IsExplicit = record.explicit or false
     object.LabelName = record.label
     object.AlbumType = record.album_type
     object.Artists = contributors(context, record.artist, nil, extras and extras.artistdetails)
-    object.OtherIds = { ["music.icpn"] = catalogue.icpn(record) }
+    object.OtherIds = {
+        ["music.amg"] = catalogue.amg(record), ["music.icpn"] = catalogue.icpn(record),
+    }
+    return object
+end
+
+--- A track, as it is within its album: without it.
+-- `extras.artistdetails`: with more of its artists.
+function M.album_tracks(record, context, extras)
+    local object = content(record, context)
+    genres(object, record.album)
+    object.ReleaseDate = record.album.date .. "T00:00:00Z"
+    object.Duration = clock(record.seconds)
+    object.TrackNumber = record.position
+    object.IsExplicit = record.explicit or false
+    object.Rights = { "Purchase" }
+    if M.can_stream(record, context) then
+        object.Rights = { "Purchase", "Stream", "FreeStream" }
+    end
+    object.Subtitle = record.guest and "feat. " .. record.guest.name or nil
+    object.Artists = contributors(
+        context, record.artist, record.guest, extras and extras.artistdetails)
+    object.OtherIds = {
+        ["music.amg"] = catalogue.amg(record), ["music.isrc"] = catalogue.isrc(record),
+    }
     return object
 end
 
 --- A track. `extras.albumdetails`, `extras.artistdetails`: with more of its album, its artists.
 function M.tracks(record, context, extras)
-    local object = content(record, context)
-    local album = record.album
-    genres(object, album)
-    object.ReleaseDate = album.date .. "T00:00:00Z"
-    object.Duration = clock(record.seconds)
-    object.TrackNumber = record.position
-    object.IsExplicit = record.explicit or false
-    object.Rights = { "Purchase" }
-    if record.number % 5 ~= 0 then
-        object.Rights = { "Purchase", "Stream", "FreeStream" }
-    end
-    object.Subtitle = record.guest and "feat. " .. record.guest.name or nil
-    object.Album = (extras and extras.albumdetails and M.albums or content)(album, context)
-    object.Artists = contributors(
-        context, record.artist, record.guest, extras and extras.artistdetails)
-    object.OtherIds = { ["music.isrc"] = catalogue.isrc(record) }
+    local object = M.album_tracks(record, context, extras)
+    object.Album = (extras and extras.albumdetails and M.albums or content)(record.album, context)
     return object
 end
 
@@ -106,6 +140,7 @@ function M.playlists(record, context)
         seconds = seconds + track.seconds
     end
     object.Description = record.description
+    object.Provider = record.mood and "Groove Editors" or nil
     object.IsReadOnly = true
     object.IsPublished = true
     object.TrackCount = #record.tracks

@@ -1,40 +1,29 @@
 --- Lists in pages, and the opaque tokens that ask for the next one.
 --
--- A token says which list it continues, and carries a check sum: a token made up, cut short, or of
--- another list is refused.
+-- A token says which list it continues, and is sealed: a token made up, cut short, or of another
+-- list is refused.
 --
 -- @module groove.sandbox.paging
 
-local text = require("groove.sandbox.text")
+local seal = require("groove.sandbox.seal")
 
 local M = {}
 
 --- Items of a page where nothing else is asked for; the most that may be asked for.
 M.SIZE = 25
 
-local function check_sum(payload)
-    local sum = 7
-    for i = 1, #payload do
-        sum = (sum * 263 + payload:byte(i)) % 16777213
-    end
-    return ("%06x"):format(sum)
-end
-
 --- Makes a token.
--- @param place which list: text without line breaks, such as "search", "Albums", "daft punk"
+-- @param place which list: a text
+-- @param offset, size of the page that it asks for
 function M.token(place, offset, size)
-    local payload = ("%d\n%d\n%s"):format(offset, size, place)
-    return text.base64url(check_sum(payload) .. payload)
+    return seal.close(("%d\n%d\n%s"):format(offset, size, place))
 end
 
 --- Reads a token.
 -- @return place, offset, size; or nil where it is not one of ours
 function M.read(token)
-    local bytes = text.unbase64(token)
-    if not bytes or #bytes < 6 or check_sum(bytes:sub(7)) ~= bytes:sub(1, 6) then
-        return nil
-    end
-    local offset, size, place = bytes:sub(7):match("^(%d+)\n(%d+)\n(.*)$")
+    local payload = seal.open(token) or ""
+    local offset, size, place = payload:match("^(%d+)\n(%d+)\n(.*)$")
     return place, tonumber(offset), tonumber(size)
 end
 

@@ -3,8 +3,8 @@
 -- It runs inside nginx (`groove.sandbox.nginx`), and in the program's own process as a transport.
 --
 -- A request:  `method`, `path` (as it came, undecoded), `query` (the same, may be empty), `headers`
---             (by lower-case name), `body`, `now` (seconds, for lifetimes), and for the log `time`
---             (Unix time), `connection` (its serial number) and `protocol` ("HTTP/2.0"), which are
+--             (by lower-case name), `body`, `now` (seconds, for lifetimes), `time` (Unix time), and
+--             for the log `connection` (its serial number) and `protocol` ("HTTP/2.0"), which are
 --             nil where there is no connection
 -- A response: `status`, `headers` (by name), and `body` or `stream` (a number of bytes to make up);
 --             `delay` (seconds before it is sent), `close` (true: hang up without an answer; a
@@ -13,14 +13,19 @@
 --
 -- @module groove.sandbox.server
 
-local content = require("groove.sandbox.content")
+local body = require("groove.sandbox.body")
+local catalogue = require("groove.sandbox.catalogue")
+local codes = require("groove.sandbox.codes")
 local endpoints = require("groove.endpoints")
 local faults = require("groove.sandbox.faults")
 local log = require("groove.sandbox.log")
 local params = require("groove.sandbox.params")
+local routes = require("groove.sandbox.routes")
+local sources = require("groove.sandbox.sources")
+local streams = require("groove.sandbox.streams")
 local text = require("groove.sandbox.text")
 local tokens = require("groove.sandbox.token")
-local tone = require("groove.sandbox.tone")
+local users = require("groove.sandbox.users")
 local xml = require("groove.sandbox.xml")
 
 local M = {}
@@ -28,69 +33,20 @@ local M = {}
 local methods = {}
 local mt = { __index = methods }
 
--- Codes of the service's error table: status and what `Description` says.
-local ERRORS = {
-    MISSING_INPUT_PARAMETER = { 400, "Missing parameter" },
-    INVALID_INPUT_PARAMETER = { 400, "Invalid parameter value" },
-    INCOMPATIBLE_INPUT_PARAMETERS = { 400, "Parameters cannot be used together" },
-    CONTINUATION_TOKEN_INVALID_ERROR = { 400, "The continuation token is invalid" },
-    UNAUTHORIZED_API_METHOD = { 403, "This method is not available" },
-    ACCESS_TOKEN_MISSING = { 401, "The access token is missing" },
-    ACCESS_TOKEN_INVALID = { 401, "The access token is invalid" },
-    ACCESS_TOKEN_EXPIRED = { 401, "The access token has expired" },
-    INVALID_AUTHORIZATION_HEADER = { 401, "Missing or invalid authorization header" },
-    CATALOG_NO_RESULT = { 404, "Item does not exist" },
-    INTERNAL_SERVER_ERROR = { 500, "Internal error" },
+-- Functions by the names of the rows of `groove.endpoints`: each gets the checked parameters and a
+-- context, and returns the answer's object, or nil and `{ code, message }`. A second value beside
+-- an object is an error that goes into the answer, next to what was found.
+local HANDLERS = {}
+
+local MODULES = {
+    require("groove.sandbox.content"), require("groove.sandbox.edits"),
+    require("groove.sandbox.radio"), streams, users,
 }
 
--- --- routes --------------------------------------------------------------------------------------
-
--- "/1/content/{ids}/lookup" -> pieces; a placeholder keeps its name. Compared without case.
-local function compile(path)
-    local pieces = {}
-    for piece in path:gmatch("[^/]+") do
-        local name = piece:match("^{(.+)}$")
-        pieces[#pieces + 1] = { name = name ~= "namespace" and name or nil,
-            fixed = name == "namespace" and endpoints.namespace or piece:lower() }
+for name in pairs(endpoints.rows) do
+    for _, handlers in ipairs(MODULES) do
+        HANDLERS[name] = handlers[name] or HANDLERS[name]
     end
-    return pieces
-end
-
-local routes = {}
-for name, row in pairs(endpoints.rows) do
-    routes[#routes + 1] = { name = name, row = row, pieces = compile(row.path) }
-end
-
-local function match(route, pieces)
-    local segments = {}
-    if #pieces ~= #route.pieces then
-        return nil
-    end
-    for i, piece in ipairs(route.pieces) do
-        if piece.name then
-            segments[piece.name] = pieces[i]
-        elseif pieces[i]:lower() ~= piece.fixed then
-            return nil
-        end
-    end
-    return segments
-end
-
--- A path can fit two routes ("music" as an id): the one with fewer placeholders is meant.
-local function find_route(path)
-    local pieces = text.split(path, "/")
-    local best, best_segments, best_count
-    for _, route in ipairs(routes) do
-        local segments = match(route, pieces)
-        local count = 0
-        for _ in pairs(segments or {}) do
-            count = count + 1
-        end
-        if segments and (not best or count < best_count) then
-            best, best_segments, best_count = route, segments, count
-        end
-    end
-    return best, best_segments
 end
 
 -- --- answers -------------------------------------------------------------------------------------
@@ -105,26 +61,32 @@ local function error_object(self, err)
     local code = err.code
     return {
         ErrorCode = self.settings.code_style == "dashes" and code:gsub("_", "-") or code,
-        Description = ERRORS[code][2],
+        Description = codes[code].description,
         Message = err.message,
     }
 end
 
-local function error_response(self, err)
-    local status = ERRORS[err.code][1]
-    local headers = status == 401 and { ["WWW-Authenticate"] = "Bearer" } or nil
-    return json_response(self, status, { Error = error_object(self, err) }, headers)
+local function xml_response(self, status, name, object, headers)
+    headers["Content-Type"] = "application/xml; charset=utf-8"
+    return { status = status, headers = headers, body = xml.write(name, object, self.json.null) }
 end
 
-local function content_response(self, request, values, row, object)
+local function wants_xml(request, raw)
+    local format = text.unform(raw.contentType or ""):lower()
     local accept = request.headers.accept or ""
-    if values.format == "xml" or not values.format and accept:find("application/xml", 1, true) then
-        return {
-            status = 200, headers = { ["Content-Type"] = "application/xml; charset=utf-8" },
-            body = xml.write(row.returns, object, self.json.null),
-        }
+    return format == "xml" or format == "" and accept:find("application/xml", 1, true) ~= nil
+end
+
+-- What an endpoint has found, with an error beside it or alone.
+local function api_response(self, request, raw, row, object, err)
+    local status = object and 200 or codes[err.code].status
+    local headers = { ["WWW-Authenticate"] = status == 401 and "Bearer" or nil }
+    object = object or {}
+    object.Error = err and error_object(self, err)
+    if wants_xml(request, raw) then
+        return xml_response(self, status, row and row.returns or "ContentResponse", object, headers)
     end
-    return json_response(self, 200, object)
+    return json_response(self, status, object, headers)
 end
 
 -- --- the API -------------------------------------------------------------------------------------
@@ -143,61 +105,86 @@ local function given_token(request, raw)
     return token
 end
 
--- The sandbox signs no users in, so what needs one is refused as the service refuses it.
-local function needs_user(row, values)
-    local collection = false
-    for _, source in ipairs(row.collection_auth and values.source or {}) do
-        collection = collection or source == "collection"
-    end
-    return row.auth == "user" or collection
-end
-
+-- The user where the token is a user's.
 local function authorize(self, request, raw)
     local token, err = given_token(request, raw)
     if not token then
-        return err
+        return nil, err
     end
-    local refusal = self.tokens:refusal(token, request.now)
-    return refusal and { code = refusal }
+    local refusal, user = self.tokens:refusal(token, request.now)
+    return user, refusal and { code = refusal }
 end
 
-local function culture(values)
-    return (values.language or "en"):lower() .. "-" .. (values.country or "US"):upper()
+local function in_collection(source)
+    for _, value in ipairs(type(source) == "table" and source or { source }) do
+        if value:lower() == "collection" then
+            return true
+        end
+    end
+    return false
 end
 
-local function call_endpoint(self, request, route, segments, raw)
-    local values, err = params.read(route.row, endpoints.common, segments, raw)
+-- The parameters, with what the body says; or nil and an error.
+local function read_parameters(self, request, row, segments, raw, user)
+    if row.auth == "user" and not user then
+        return nil, sources.UNAUTHORIZED
+    end
+    local values, err = params.read(row, endpoints.common, segments, raw)
+    if not values then
+        return nil, err
+    elseif row.collection_auth == "user" and not user and in_collection(values.source) then
+        return nil, sources.UNAUTHORIZED
+    end
+    err = row.body and body.read(row, request, values, self.json)
     if err then
-        return error_response(self, err)
-    elseif needs_user(route.row, values) then
-        return error_response(self, {
-            code = "INVALID_AUTHORIZATION_HEADER",
-            message = "You need user authentication to use this API",
-        })
+        return nil, err
     end
-    local context = {
-        culture = culture(values), api_url = self.settings.api_url, null = self.json.null,
+    return values
+end
+
+-- What the handlers get.
+--   language, country, culture ("fr-FR")  of the request, or the defaults
+--   user                  the user whose token came, or nil
+--   catalogue             the records
+--   now, time, random     of the request, of the request, of the settings
+--   api_url, null         for what the answer holds
+--   error                 function({ code, message }) -> an error's object, for what is in answers
+local function new_context(self, request, values, user)
+    local language = (values.language or "en"):lower()
+    local country = (values.country or "US"):upper()
+    return {
+        language = language, country = country, culture = language .. "-" .. country,
+        user = user, catalogue = catalogue.get(self.settings.catalogue),
+        now = request.now, time = request.time, random = self.settings.random,
+        api_url = self.settings.api_url, null = self.json.null,
+        error = function(err)
+            return error_object(self, err)
+        end,
     }
-    local object, failure = content[route.name](values, context)
-    if not object then
-        return error_response(self, failure)
+end
+
+-- What an endpoint answers, or nil; and an error, or nil.
+local function call_endpoint(self, request, route, segments, raw, user)
+    local values, err = read_parameters(self, request, route.row, segments, raw, user)
+    if not values then
+        return nil, err
     end
-    object.Error = failure and error_object(self, failure)
-    return content_response(self, request, values, route.row, object)
+    return HANDLERS[route.name](values, new_context(self, request, values, user))
 end
 
 local function handle_api(self, request)
     local raw = text.fields(request.query)
-    local route, segments = find_route(request.path)
-    local err = authorize(self, request, raw)
-    if err then
-        return error_response(self, err)
-    elseif not route then
-        return error_response(self, { code = "CATALOG_NO_RESULT", message = "No such address" })
-    elseif route.row.method ~= request.method or not content[route.name] then
-        return error_response(self, { code = "UNAUTHORIZED_API_METHOD" })
+    local user, err = authorize(self, request, raw)
+    local route, segments = routes.find(request.path)
+    local row, object = route and route.row, nil
+    if not err and not row then
+        err = { code = "CATALOG_NO_RESULT", message = "No such address" }
+    elseif not err and row.method ~= request.method then
+        err = { code = "UNAUTHORIZED_API_METHOD" }
+    elseif not err then
+        object, err = call_endpoint(self, request, route, segments, raw, user)
     end
-    return call_endpoint(self, request, route, segments, raw)
+    return api_response(self, request, raw, row, object, err)
 end
 
 local function handle_token(self, request)
@@ -207,14 +194,14 @@ local function handle_token(self, request)
     return json_response(self, status, object, headers)
 end
 
-local function handle_preview()
-    return { status = 200, headers = { ["Content-Type"] = "audio/mpeg" }, body = tone.mp3() }
+local function handle_audio(_, request)
+    return streams.play(request)
 end
 
 -- --- faults --------------------------------------------------------------------------------------
 
-local function content_type(body)
-    return body:find("^%s*<") and "text/html" or "application/json"
+local function content_type(sent)
+    return sent:find("^%s*<") and "text/html" or "application/json"
 end
 
 -- A fault without an answer of its own changes the usual one.
@@ -225,11 +212,11 @@ local function with_fault(self, fault, usual)
         response.headers[name] = value
     end
     if answer.status then
-        local body = answer.body or answer.object and self.json.encode(answer.object)
-        response.body = body or not answer.stream and "" or nil
+        local sent = answer.body or answer.object and self.json.encode(answer.object)
+        response.body = sent or not answer.stream and "" or nil
         response.stream = answer.stream
         response.headers["Content-Type"] = response.headers["Content-Type"]
-            or content_type(body or "")
+            or content_type(sent or "")
     end
     response.close = fault.close or nil
     return response
@@ -273,17 +260,24 @@ function CONTROLS.lifetime(self, command)
     return {}
 end
 
+function CONTROLS.user_token(self, command, now)
+    local user = self.users:get(command.name, command.subscription)
+    return { token = (self.tokens:issue(now, user, command.lifetime)) }
+end
+
 function CONTROLS.log(self)
     return { entries = self.log:list(), counts = self.log.counts }
 end
 
 --- Carries out a control command.
 -- @param command `{ op = "ping" }`, `{ op = "fault", fault = spec }`, `{ op = "clear", id }`,
--- `{ op = "lifetime", lifetime }`, `{ op = "log" }`
+-- `{ op = "lifetime", lifetime }`, `{ op = "user_token", name, subscription, lifetime }`,
+-- `{ op = "log" }`
+-- @param now seconds, for `user_token`
 -- @return a table, or nil where there is no such command
-function methods:control(command)
+function methods:control(command, now)
     local run = CONTROLS[command.op]
-    return run and run(self, command)
+    return run and run(self, command, now)
 end
 
 -- The key is needed before anything of the body is looked at.
@@ -292,7 +286,7 @@ local function handle_control(self, request)
         return { status = 403, headers = {}, body = "" }
     end
     local read, command = pcall(self.json.decode, request.body or "")
-    local result = read and type(command) == "table" and self:control(command)
+    local result = read and type(command) == "table" and self:control(command, request.now)
     if not result then
         return { status = 400, headers = {}, body = "" }
     end
@@ -303,13 +297,14 @@ end
 
 --- A server.
 -- @param settings what `groove.sandbox.token` needs; `api_url`; `key` (of the controls; none: there
--- are no controls over HTTP); `code_style` ("underscores" or "dashes")
+-- are no controls over HTTP); `code_style` ("underscores" or "dashes"); `catalogue` (a number of
+-- tracks); `collection_limit`, `playlist_limit` (see `groove.sandbox.library`)
 -- @param json `{ encode, decode, null }`
 function M.new(settings, json)
     return setmetatable({
         settings = settings, json = json,
-        faults = faults.new(), tokens = tokens.new(settings),
-        log = log.new({ settings.client_secret }, tokens.PREFIX),
+        faults = faults.new(), tokens = tokens.new(settings), users = users.new(settings),
+        log = log.new({ settings.client_secret }, { tokens.PREFIX, tokens.USER_PREFIX }),
     }, mt)
 end
 
@@ -320,8 +315,8 @@ function methods:handle(request)
         return handle_control(self, request)
     elseif path == "/token" then
         return handle_logged(self, "token", request, handle_token)
-    elseif path:find("^/preview/[^/]+%.mp3$") then
-        return handle_logged(self, "api", request, handle_preview)
+    elseif streams.is_address(path) then
+        return handle_logged(self, "api", request, handle_audio)
     end
     return handle_logged(self, "api", request, handle_api)
 end

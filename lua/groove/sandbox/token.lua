@@ -1,14 +1,19 @@
 --- The token endpoint: client credentials in, tokens out (RFC 6749, 4.4), as the documentation of
--- the Groove service describes it. It also knows which of its tokens are still good.
+-- the Groove service describes it. It also knows which tokens are still good, and issues those of
+-- users, who have no sign-in here.
 --
 -- @module groove.sandbox.token
 
+local body = require("groove.sandbox.body")
 local text = require("groove.sandbox.text")
 
 local M = {}
 
---- Every token begins so, which lets a log blot tokens out wherever they turn up.
+--- Every token of an application begins so, which lets a log blot tokens out wherever they turn up.
 M.PREFIX = "EgSB"
+
+--- The same, of a user.
+M.USER_PREFIX = "EwSB"
 
 -- Tokens remembered; the oldest are forgotten first.
 local KEPT = 200000
@@ -28,7 +33,7 @@ local mt = { __index = methods }
 function M.new(settings)
     return setmetatable({
         settings = settings, lifetime = settings.lifetime,
-        expiry = {}, queue = {}, first = 1, last = 0, issued = 0,
+        grants = {}, queue = {}, first = 1, last = 0,
     }, mt)
 end
 
@@ -45,12 +50,12 @@ local function lived(lifetime)
     return seconds > 0 and seconds or GRACE
 end
 
-local function remember(self, token, expiry)
+local function remember(self, token, grant)
     self.last = self.last + 1
     self.queue[self.last] = token
-    self.expiry[token] = expiry
+    self.grants[token] = grant
     if self.last - self.first >= KEPT then
-        self.expiry[self.queue[self.first]] = nil
+        self.grants[self.queue[self.first]] = nil
         self.queue[self.first] = nil
         self.first = self.first + 1
     end
@@ -58,23 +63,28 @@ end
 
 --- Issues a token.
 -- @param now seconds
+-- @param user of whom, nil: the application's
+-- @param lifetime seconds, nil: what is set
 -- @return the token, and the seconds for which it will be accepted
-function methods:issue(now)
-    local token = M.PREFIX .. text.base64(self.settings.random(112))
-    local seconds = lived(self.lifetime)
-    self.issued = self.issued + 1
-    remember(self, token, now + seconds)
+function methods:issue(now, user, lifetime)
+    local prefix = user and M.USER_PREFIX or M.PREFIX
+    local token = prefix .. text.base64(self.settings.random(112))
+    local seconds = lifetime or lived(self.lifetime)
+    remember(self, token, { expiry = now + seconds, user = user })
     return token, seconds
 end
 
 --- Whether a token may be used.
 -- @return nil where it may, else an error code of the API
+-- @return where it may, the user that was given to `issue`
 function methods:refusal(token, now)
-    local expiry = self.expiry[token]
-    if not expiry then
+    local grant = self.grants[token]
+    if not grant then
         return "ACCESS_TOKEN_INVALID"
+    elseif now >= grant.expiry then
+        return "ACCESS_TOKEN_EXPIRED"
     end
-    return now >= expiry and "ACCESS_TOKEN_EXPIRED" or nil
+    return nil, grant.user
 end
 
 -- --- the request ---------------------------------------------------------------------------------
@@ -123,7 +133,7 @@ local function check_grant(self, form)
 end
 
 local function read_form(request)
-    local kind = (request.headers["content-type"] or ""):lower():match("^%s*([^;%s]*)")
+    local kind = body.media_type(request)
     if request.method ~= "POST" then
         return nil, refuse(405, "invalid_request", "The method must be POST", { Allow = "POST" })
     elseif kind ~= "application/x-www-form-urlencoded" then

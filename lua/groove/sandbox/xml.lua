@@ -4,13 +4,35 @@
 
 local M = {}
 
-local NAMES = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;" }
+local NAMES = {
+    ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;",
+    ["\t"] = "&#9;", ["\n"] = "&#10;", ["\r"] = "&#13;",
+}
 
--- What the elements of a list are called.
-local ELEMENTS = { Artists = "Artist", Albums = "Album", Tracks = "Track", Playlists = "Playlist" }
+-- Other control characters cannot be in XML, not even as references.
+local REPLACEMENT = "\239\191\189"
 
-local function escape(value)
-    return (tostring(value):gsub('[&<>"]', NAMES))
+-- What the elements of a list are called: of one in pages, and of a plain one.
+local ELEMENTS = {
+    Artists = "Artist", Albums = "Album", Tracks = "Track", Playlists = "Playlist",
+    TopTracks = "Track", RelatedArtists = "Artist", Results = "ContentItem", Radios = "Radio",
+}
+local PLAIN_ELEMENTS = {
+    Artists = "Contributor", Tracks = "Track", Genres = "Genre", Subgenres = "Subgenre",
+    Rights = "Right", CatalogGenres = "Genre", CatalogMoods = "Mood",
+    CatalogActivities = "Activity", TrackActionResults = "TrackActionResult",
+}
+
+local function escape_character(character)
+    return NAMES[character] or REPLACEMENT
+end
+
+local function text_of(value)
+    if type(value) == "number" and value == math.floor(value) then
+        -- not "2.0", which some Luas would have
+        return ("%.0f"):format(value)
+    end
+    return (tostring(value):gsub('[&<>"%c]', escape_character))
 end
 
 local function keys_of(object)
@@ -22,23 +44,33 @@ local function keys_of(object)
     return keys
 end
 
-local function write(out, name, value, null, element)
+local write
+
+local function write_members(out, object, null, element)
+    for _, key in ipairs(keys_of(object)) do
+        if key == "Items" then
+            write(out, key, object[key], null, element)
+        else
+            write(out, key, object[key], null, ELEMENTS[key], PLAIN_ELEMENTS[key])
+        end
+    end
+end
+
+-- `element`: what an element is called of the list within `value`; `plain`: of the list that
+-- `value` is.
+write = function(out, name, value, null, element, plain)
     if value == null then
         return
     end
     out[#out + 1] = "<" .. name .. ">"
     if type(value) ~= "table" then
-        out[#out + 1] = escape(value)
+        out[#out + 1] = text_of(value)
     elseif #value > 0 then
         for _, item in ipairs(value) do
-            write(out, type(item) == "table" and element or "string", item, null)
+            write(out, plain or element or "Item", item, null)
         end
     else
-        for _, key in ipairs(keys_of(value)) do
-            local of_items = key == "Items" and element or ELEMENTS[key] or "Item"
-            -- "music.isrc" and the like are no element's names
-            write(out, (key:gsub("%.", "_")), value[key], null, of_items)
-        end
+        write_members(out, value, null, element)
     end
     out[#out + 1] = "</" .. name .. ">"
 end
