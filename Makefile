@@ -61,9 +61,9 @@ env_of = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
          LUA_CPATH='$(CURDIR)/$(1)/$(LUA)/?.so;;'
 
 .DELETE_ON_ERROR:
-.PHONY: all every static engine help needs deps deps-base deps-test deps-hosts deps-lint deps-bench env demo sandbox \
-        test tests host every-host check hosts bench fuzz exits memory lint format asan tsan sanitized install \
-        uninstall clean
+.PHONY: all every static engine help needs deps deps-base deps-test deps-hosts deps-lint deps-bench deps-docs env demo \
+        sandbox test tests host every-host check hosts bench fuzz exits memory lint format docs asan tsan \
+        sanitized install uninstall clean
 
 all: $(MODULE)
 
@@ -78,6 +78,7 @@ help:
 	@echo 'make bench      speed, side by side with plain libcurl and Go'
 	@echo 'make lint       formatting, compiler warnings (gcc, clang), clang-tidy, cppcheck, luacheck'
 	@echo 'make format     rewrite the C files as make lint wants them'
+	@echo 'make docs       the reference, as pages for a browser: build/docs/index.html'
 	@echo 'make fuzz       10,000 rounds of everything at once, under both sanitizers (SEED=1)'
 	@echo 'make exits      4,000 processes that end during transfers, and as many with TLS'
 	@echo 'make memory     each allocation of a Lua state fails in turn, on $(LUAS)'
@@ -176,7 +177,7 @@ every-host:
 deps:
 	@LUA=$(LUA) LUAS='$(LUAS)' tools/deps.sh base test
 
-deps-base deps-test deps-hosts deps-lint deps-bench:
+deps-base deps-test deps-hosts deps-lint deps-bench deps-docs:
 	@LUA=$(LUA) LUAS='$(LUAS)' tools/deps.sh $(@:deps-%=%)
 
 env:
@@ -235,6 +236,13 @@ memory: deps
 
 lint: deps deps-lint
 	@+MAKE='$(MAKE)' LUA='$(LUA)' tools/lint.sh
+
+docs: deps-base deps-docs
+	@+$(MAKE) --no-print-directory -s all
+	@rm -rf build/reference build/docs && mkdir -p build/reference
+	@$(call env_of,$(BUILD)) $(LUA_BIN) tools/reference.lua build/reference
+	@ldoc --quiet --fatalwarnings .
+	@echo build/docs/index.html
 
 format: deps-lint
 	clang-format -i $(wildcard $(foreach d,src src/* tests tests/* bench tools examples/*,$(d)/*.c $(d)/*.h))

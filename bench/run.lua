@@ -263,11 +263,16 @@ local function frames()
         counts.in_flight, counts.finished, counts.failed, counts.renewals))
 end
 
+local function api()
+    require("api").run({ alternate = alternate, timed = timed, report = report, rounds = ROUNDS })
+end
+
 local site = server.start(native)
 print(string.format("%-44s %-34s %8s  %s", "what", "measured (medians)", "ratio", "target"))
 cached_token(site)
 compiled_token(site)
 api_calls(site)
+api()
 cold_process(site)
 cold_start()
 frames()

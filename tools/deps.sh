@@ -3,6 +3,7 @@
 # usage: tools/deps.sh GROUP...     LUA=5.4|5.3|5.2|5.1|jit: which Lua "base" is to have
 #     base    make, make demo          test     make test, with all of LUAS, or every Lua
 #     hosts   make hosts               lint     make lint               bench    make bench
+#     docs    make docs
 # Says what it will run, asks when standard input is a terminal, removes nothing, and leaves no
 # service running. On a system it does not know it says what is needed, and fails if that is missing.
 set -eu
@@ -53,8 +54,12 @@ nginx with its Lua module; openssl" ;;
             need "golang-go golang-golang-x-oauth2-dev curl" \
                 "curl" \
                 "curl; for the comparison with Go: go and its package golang.org/x/oauth2" ;;
+        docs)
+            need "lua-ldoc lua-discount" \
+                "ldoc" \
+                "LDoc 1.4, and discount for its Lua" ;;
         *)
-            echo "usage: $0 base|test|hosts|lint|bench ..." >&2
+            echo "usage: $0 base|test|hosts|lint|bench|docs ..." >&2
             exit 2 ;;
     esac
 done
