@@ -166,6 +166,17 @@ describe("batches", function()
         assert.equal("ok x 205", summary(done.PlaylistActionResult.TrackActionResults))
     end)
 
+    it("add nothing to a playlist that the service does not name", function()
+        for _, result in ipairs({ "null", '"x"', "{}" }) do
+            local client, seen = api.client({ '{"PlaylistActionResult":' .. result .. "}" })
+            local done, err = client:playlist_create({ name = "n", tracks = ids(205) })
+            assert.equal("invalid_response", err.code)
+            assert.equal(1, #seen)
+            assert.equal("ok x 100, NOT_SENT x 105",
+                summary(done.PlaylistActionResult.TrackActionResults))
+        end
+    end)
+
     it("change a playlist in order, its name once", function()
         local client, seen = api.client({ playlist_done })
         assert(client:playlist_update({
@@ -208,6 +219,16 @@ describe("batches", function()
         built, err = client:build("playlist_create", { name = "n", tracks = ids(101) })
         assert.is_nil(built)
         assert.equal("tracks", err.argument)
+    end)
+
+    it("say so where the service speaks of some ids alone", function()
+        local function first_only(request)
+            return '{"TrackActionResults":[{"InputId":"'
+                .. response.decode(request.body).TrackIds[1]:upper() .. '","Id":"c"}]}'
+        end
+        local client = api.client({ all_added, first_only })
+        local done = assert(client:collection_add(ids(103)))
+        assert.equal("ok x 101, UNKNOWN x 2", summary(done.TrackActionResults))
     end)
 
     it("work as calls", function()

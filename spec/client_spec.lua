@@ -102,16 +102,25 @@ describe("a client", function()
             assert.equal(2, #seen)
         end)
 
-        it("leaves out unknown ids as one request would", function()
+        it("says that some ids are unknown, as one request would", function()
             local nothing = api.failure(404, "CATALOG_NO_RESULT")
             local client = api.client({ nothing, body("b"), nothing })
             local page, err = client:lookup(ids)
-            assert.is_nil(err)
+            assert.equal("CATALOG_NO_RESULT", err.code)
             assert.equal("b", page.Albums.Items[1].Id)
             client = api.client({ nothing })
             page, err = client:lookup(ids)
             assert.is_nil(page)
             assert.is_true(err.no_result)
+        end)
+
+        it("keeps the error beside one request's results, and sends the others", function()
+            local beside = body("a"):sub(1, -2) .. ',"Error":{"ErrorCode":"CATALOG-INVALID-DATA"}}'
+            local client, seen = api.client({ beside, body("b"), body("c") })
+            local page, err = client:lookup(ids)
+            assert.equal("CATALOG_INVALID_DATA", err.code)
+            assert.equal(3, #page.Albums.Items)
+            assert.equal(3, #seen)
         end)
 
         it("continues a list by the request that it came from", function()
@@ -184,6 +193,25 @@ describe("a client", function()
         assert.equal(1, count)
     end)
 
+    it("forgets a call's token function", function()
+        local client = api.client({ PAGE })
+        local seen = setmetatable({}, { __mode = "k" })
+        for i = 1, 20 do
+            local function give()
+                return "token " .. i
+            end
+            seen[give] = true
+            client:search("x", { user_token = give })
+        end
+        collectgarbage()
+        collectgarbage()
+        local left = 0
+        for _ in pairs(seen) do
+            left = left + 1
+        end
+        assert.is_true(left <= 1, left .. " are left")
+    end)
+
     it("does not need an application's token where it has a user's", function()
         local client = assert(groove.new({ api_url = "https://api.test", user_token = "u",
             transport = function() return { status = 200, body = PAGE } end }))
@@ -230,7 +258,20 @@ describe("a client", function()
             (api.raised(client.build, client, "search", "x", { max = 1 })))
         assert.equal("client:parse: response.status must be an integer, got nil",
             (api.raised(client.parse, client, "search", {})))
+        assert.equal("client:parse: response.headers must be a table, got string",
+            (api.raised(client.parse, client, "search", { status = 200, headers = "a: b" })))
     end)
+
+    it("parses with a request that it has not built, and with one that has the token elsewhere",
+        function()
+            local client = api.client({ PAGE }, { token_in = "query" })
+            assert.is_table(client:parse("search", { status = 200, body = PAGE }, {}).Tracks)
+            local echo = { status = 400, body = '{"Error":{"ErrorCode":"X","Message":"'
+                .. api.token .. '"}}' }
+            local _, err = client:parse("search", echo, client:build("search", "x"))
+            assert.equal("X", err.code)
+            assert.is_nil(tostring(err):find(api.token, 1, true))
+        end)
 
     it("sends what no method covers", function()
         local client, seen = api.client({ "{}" }, { country = "FR" })
@@ -249,6 +290,11 @@ describe("a client", function()
             local _, err = client:send({ path = path })
             assert.equal("path", err.argument)
         end
+        local _, err = client:send({ path = "/a", query = { accessToken = "Bearer x" } })
+        assert.equal("query", err.argument)
+        assert.equal(3, #seen)
+        client:send({ path = "/a", query = { continuationToken = "T" } })
+        assert.equal("/a?continuationToken=T", urls(seen)[4])
         assert.equal("client:send: path must be a string, got nil",
             (api.raised(client.send, client, {})))
         assert.equal("client:send: unknown option 'url'",

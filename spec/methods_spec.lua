@@ -78,7 +78,9 @@ describe("methods", function()
             assert.matches("from 1 to 25", refusal("browse", "tracks", { max_items = 26 }))
             assert.matches("from 1 to 25", refusal("browse", "tracks", { max_items = 0 }))
             assert.matches("at least 0", refusal("browse", "tracks", { page = -1 }))
-            refusal("browse", "tracks", { page = 2 ^ 60 })
+            assert.matches("below 2%^53", refusal("browse", "tracks", { page = 2 ^ 53 }))
+            assert.equal("/1/content/music/catalog/tracks/browse?page=1",
+                (built("browse", "tracks", { page = 1.0 })))
         end)
 
         it("continues without anything else", function()
@@ -86,8 +88,10 @@ describe("methods", function()
                 (built("browse", "tracks", { continuation_token = "a=" })))
             assert.matches("max_items cannot be given together with continuation_token",
                 refusal("browse", "tracks", { continuation_token = "a", max_items = 3 }))
-            assert.equal("/1/content/music/search?q=x&continuationToken=a",
+            assert.equal("/1/content/music/search?continuationToken=a",
                 (built("search", "x", { continuation_token = "a" })))
+            assert.equal("/1/content/music/search?contentType=xml&continuationToken=a",
+                (built("search", nil, { continuation_token = "a", format = "xml" })))
         end)
     end)
 

@@ -149,6 +149,25 @@ describe("paging", function()
         assert.equal(2, #seen)
     end)
 
+    it("does not go round in a larger one", function()
+        local client, seen = api.client({
+            tracks(1, 1, "A"), tracks(2, 1, "B"), tracks(3, 1, "C"), tracks(4, 1, "B"),
+        })
+        local items, err = client:collect("Tracks", client:search("x"))
+        assert.equal("1 2 3", ids(items))
+        assert.equal("invalid_response", err.code)
+        assert.equal(4, #seen)
+    end)
+
+    it("may be walked twice", function()
+        local client = api.client({
+            tracks(1, 1, "A"), tracks(2, 1, "B"), tracks(3, 1), tracks(2, 1, "B"), tracks(3, 1),
+        })
+        local page = client:search("x")
+        assert.equal("1 2 3", ids(client:collect("Tracks", page)))
+        assert.equal("1 2 3", ids(client:collect("Tracks", page)))
+    end)
+
     it("goes on with an empty page", function()
         local client = api.client({ tracks(1, 1, "A"), tracks(2, 0, "B"), tracks(2, 1) })
         assert.equal("1 2", ids(client:collect("Tracks", client:search("x"))))

@@ -162,10 +162,23 @@ describe("request", function()
         assert.equal("https://h/p?accessToken=Bearer%20t", built.url)
     end)
 
+    it("finds the token again, wherever it is", function()
+        local get = { row = { method = "GET" } }
+        for _, token_in in ipairs({ "header", "query" }) do
+            for _, address in ipairs({ "/a", "/a?b=c" }) do
+                local message = request.authorize("https://api.test", { target = address },
+                    "t+/ &=%", token_in, get)
+                assert.equal("t+/ &=%", request.token_of(message))
+            end
+        end
+    end)
+
     it("makes a query of a table, sorted", function()
         assert.equal("", request.free_query({}, {}))
         assert.equal("?a=x+y&b=1+2&country=DE&d=true", request.free_query(
             { d = true, b = { 1, 2 }, a = "x y", country = "DE" }, { country = "FR" }))
+        assert.equal("?a=10&b=1+2.5&continuationToken=T", request.free_query(
+            { a = 10.0, b = { 1.0, 2.5 }, continuationToken = "T" }, { country = "FR" }))
     end)
 
     it("refuses paths that are not what they seem", function()

@@ -134,6 +134,13 @@ describe("response", function()
         assert.is_nil(response.retry_after({}))
     end)
 
+    it("finds a header that is a list of values, and leaves foreign fields alone", function()
+        assert.equal(3, response.retry_after({ headers = { ["Retry-After"] = { "3" } } }))
+        assert.is_nil(response.retry_after({ retry_after = "soon" }))
+        assert.equal("xml", response.format({ headers = { ["CONTENT-type"] = { "text/xml" } } }))
+        assert.is_nil(response.format({ headers = { ["content-type"] = "text/html" } }))
+    end)
+
     it("returns the text of XML, and its error", function()
         assert.equal("<a/>", read(200, "<a/>", nil, "xml"))
         local value, err = read(404, "<Error><ErrorCode>CATALOG_NO_RESULT</ErrorCode>"

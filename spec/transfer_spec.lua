@@ -213,7 +213,9 @@ describe("a transfer", function()
     end)
 
     it("refuses an answer of a transport that is none", function()
-        for _, answer in ipairs({ { status = "200" }, { status = 200, body = 5 } }) do
+        for _, answer in ipairs({
+            { status = "200" }, { status = 200, body = 5 }, { status = 503, headers = "a: b" },
+        }) do
             local client = api.client({ answer })
             local _, err = client:search("x")
             assert.equal("invalid_response", err.code)

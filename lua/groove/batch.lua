@@ -9,6 +9,7 @@
 -- @module groove.batch
 
 local core = require("groove.core")
+local errors = require("groove.errors")
 local pages = require("groove.pages")
 local transfer = require("groove.transfer")
 
@@ -53,20 +54,19 @@ end
 
 local function looked_up(await, client, plan)
     local deadline = core.now() + plan.seconds
-    local merged, nothing
+    local merged, failure
     for _, part in ipairs(plan.parts) do
         local page, err = transfer.exchange(await, client, plan, part, deadline)
         if page then
             merged = pages.merge(merged, page, plan, part.path)
         end
-        if err and err.no_result then
-            -- One request for all would have left these ids out without a word.
-            nothing = nothing or err
-        elseif err then
+        -- That some ids are of nothing does not keep the others from being looked up.
+        if not page and not err.no_result then
             return merged, err
         end
+        failure = failure or err
     end
-    return merged, not merged and nothing or nil
+    return merged, failure
 end
 
 -- --- changes -------------------------------------------------------------------------------------
@@ -90,11 +90,16 @@ local function by_input(list)
 end
 
 -- One result for each id. The service answers in the order of the ids; of tracks that were moved it
--- says nothing.
+-- says nothing. Where it speaks of some ids alone, what became of the others is not known.
 local function succeeded(results, ids, list)
     local found = #list ~= #ids and by_input(list)
     for i, id in ipairs(ids) do
-        results[#results + 1] = found and (found[id:lower()] or { InputId = id }) or list[i]
+        local result = found and found[id:lower()] or not found and list[i]
+        if result or #list == 0 then
+            results[#results + 1] = result or { InputId = id }
+        else
+            failed(results, { id }, "UNKNOWN", "the service does not say")
+        end
     end
 end
 
@@ -107,7 +112,9 @@ end
 
 local function put(value, names, results)
     for i = 1, #names - 1 do
-        value[names[i]] = value[names[i]] or {}
+        if type(value[names[i]]) ~= "table" then
+            value[names[i]] = {}
+        end
         value = value[names[i]]
     end
     value[names[#names]] = results
@@ -121,14 +128,24 @@ local function stop(results, plan, at, err, done)
     end
 end
 
+-- The answer to one part. Where the first makes something, the others are for that.
+local function send_part(await, client, plan, at, first, deadline)
+    local part = plan.parts[at]
+    if at > 1 and plan.row.rest then
+        part.json.Id = results_in(first, { plan.row.results[1] }).Id
+        if type(part.json.Id) ~= "string" then
+            return nil, errors.transport("invalid_response",
+                "the service does not say what it has made", false)
+        end
+    end
+    return transfer.exchange(await, client, plan, part, deadline)
+end
+
 local function changed(await, client, plan)
     local deadline, names = core.now() + plan.seconds, plan.row.results
     local results, whole, failure = {}, nil, nil
     for i, part in ipairs(plan.parts) do
-        if i > 1 and plan.row.rest then
-            part.json.Id = results_in(whole, { names[1] }).Id
-        end
-        local value, err, done = transfer.exchange(await, client, plan, part, deadline)
+        local value, err, done = send_part(await, client, plan, i, whole, deadline)
         if not value and i == 1 and not done then
             return nil, err
         elseif not value then

@@ -165,8 +165,9 @@ end
 -- @tparam string where
 -- @tparam table index of `check.index`
 -- @tparam ?table options never changed
+-- @tparam[opt] table into where they are put, too
 -- @treturn table the options, or an empty table
-function M.options(where, index, options)
+function M.options(where, index, options, into)
     if options == nil then
         return EMPTY
     elseif type(options) ~= "table" then
@@ -181,6 +182,9 @@ function M.options(where, index, options)
             M.argument(where, name, descriptor.type, value)
         elseif descriptor.choices then
             choice(where, descriptor, value)
+        end
+        if into then
+            into[name] = value
         end
     end
     return options

@@ -27,7 +27,8 @@ local async_mt = { __name = "groove.client.async", __index = async_methods }
 local WITH_OPTIONS = check.index(settings.call_defaults)
 
 -- A user's token as a source; functions keep theirs, so that what they gave is not asked for anew.
-local wrapped = setmetatable({}, { __mode = "k" })
+-- A source holds its function: where weak keys are no ephemerons, that would be for ever.
+local wrapped = setmetatable({}, { __mode = _VERSION == "Lua 5.1" and "kv" or "k" })
 
 local function user_source(value)
     if not value or settings.is_source(value) then
@@ -274,11 +275,12 @@ function methods:parse(name, answer, built)
     local row = row_named(where, name)
     check.argument(where, "response", "table", answer)
     check.argument(where, "response.status", "integer", answer.status)
+    check.argument(where, "response.headers", "table", answer.headers, true)
     check.argument(where, "response.body", "string", answer.body, true)
     check.argument(where, "request", "table", built, true)
     local record = built and pages.record(built)
     local format = record and record.plan.format or response.format(answer)
-    local token = built and (built.headers.Authorization or ""):match("^Bearer (.+)$")
+    local token = record and request.token_of(built)
     local value, err = response.read(answer, self._json, format, token)
     if record then
         return batch.finish(value, record.plan, record.path), err
@@ -313,6 +315,8 @@ define("send", function(client, where, opts)
     local problem = request.path_problem(opts.path)
     if problem then
         return nil, errors.argument("path", problem)
+    elseif opts.query and opts.query.accessToken ~= nil then
+        return nil, errors.argument("query", "must not hold accessToken: the client adds its own")
     end
     local defaults = { language = client._defaults.language, country = client._defaults.country }
     local query = request.free_query(opts.query or {}, defaults)

@@ -138,10 +138,12 @@ end
 
 local function integer_encoder(parameter)
     local min, max = parameter.min, parameter.max
-    local text = max and "must be from " .. min .. " to " .. max or "must be at least " .. min
+    local text = max and "must be from " .. min .. " to " .. max
+        or "must be at least " .. min .. ", and below 2^53"
+    -- From there on a double is no exact integer, and no page either.
+    local beyond = max and max + 1 or 2 ^ 53
     return function(value)
-        -- beyond 2^53 a double is no exact integer, and no page either
-        if value < min or value > (max or 2 ^ 53) then
+        if value < min or value >= beyond then
             return nil, text
         end
         return string.format("%d", value)

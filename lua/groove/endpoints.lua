@@ -75,7 +75,7 @@ M.common = {
     {
         name = "continuation_token", wire = "continuationToken", type = "string", min_length = 1,
         doc = "Of an earlier answer's list: its next items. No other optional parameter may go "
-            .. "with it.",
+            .. "with it, but `format`.",
     },
 }
 

@@ -10,7 +10,7 @@ local errors = require("groove.errors")
 
 local M = {}
 
--- By page: { plan, path, lists, parts }. `lists` finds, in a continuation, the list by the name
+-- By page: { plan, path, lists, parts, seen, depth }. `lists` finds, in a continuation, the list by the name
 -- under which it was asked for; `parts` says which request an item of a merged answer came from.
 local records = setmetatable({}, { __mode = "k" })
 
@@ -165,6 +165,17 @@ function M.next(page, name)
     }
 end
 
+-- Whether a list's token has led here before: then the service goes round in a circle. `seen` has,
+-- by token, how many continuations lie before the page that it led to; that the same page is
+-- continued twice is no circle.
+local function is_circle(from, to, token, next_token)
+    to.seen = from.seen or {}
+    to.depth = (from.depth or 0) + 1
+    from.seen = to.seen
+    to.seen[token] = to.depth
+    return next_token ~= nil and (to.seen[next_token] or math.huge) <= to.depth
+end
+
 --- Makes the answer to a continuation a page of its own, in which the list is found by the name
 -- that it had in the first one.
 -- @tparam table continuation of `pages.next`
@@ -178,7 +189,8 @@ function M.adopt(continuation, page)
     M.remember(page, continuation.plan, continuation.path)
     local list = descend(continuation.page, continuation.keys, page)
     if list then
-        if list.ContinuationToken == continuation.token then
+        if is_circle(records[continuation.page], records[page], continuation.token,
+            list.ContinuationToken) then
             return nil, errors.transport("invalid_response",
                 "the service repeats its continuation token", false)
         end

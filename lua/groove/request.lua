@@ -90,7 +90,7 @@ local function compile_path(row)
         pieces[#pieces + 1] = path:sub(position, from - 1)
         local segment = row.segments[name]
         pieces[#pieces + 1] = {
-            name = name, default = segment.default,
+            name = name,
             encode = (segment.type == "ids" and ids_encoder or encode.encoder)(segment),
         }
         position = to
@@ -104,19 +104,26 @@ local function compile_arguments(row, compiled)
     local segments = {}
     for _, segment in pairs(row.segments or {}) do
         segments[#segments + 1] = segment
+        compiled.defaults[segment.name] = segment.default
     end
+    local types = check.index(row.params, segments, row.body or {})
     compiled.options = check.index(row.params, endpoints.common, segments, M.call_options)
-    compiled.types = check.index(row.params, segments, row.body or {})
-    for _, name in ipairs(compiled.args) do
+    for i, name in ipairs(row.args or {}) do
+        local descriptor = types[name]
+        compiled.args[i] = {
+            name = name, type = descriptor.type, optional = descriptor.required_unless ~= nil,
+        }
         compiled.options[name] = nil
     end
     compiled.fields = row.takes and check.index(row.body)
+    compiled.count = row.takes and 1 or #compiled.args
 end
 
 local function compile(row)
     local compiled = {
         row = row,
-        args = row.args or {},
+        args = {},
+        defaults = {},
         query = compile_query(row),
         pieces = compile_path(row),
     }
@@ -175,10 +182,11 @@ local function is_missing(parameter, values)
     return parameter.required or other and values[other] == nil
 end
 
--- What a continuation token continues has been said, and is not said again.
+-- What a continuation token continues has been said, and is not said again. In what the answer is
+-- written is none of the list's.
 local function contradiction(parameter, values)
     if values.continuation_token ~= nil and parameter.name ~= "continuation_token"
-        and not parameter.required and not parameter.required_unless then
+        and parameter.name ~= "format" and not parameter.required then
         return "cannot be given together with continuation_token, which stands for all that was "
             .. "asked"
     end
@@ -188,7 +196,10 @@ end
 -- The value of a parameter; where it cannot be sent, nil and why.
 local function value_of(parameter, values, defaults)
     local value = values[parameter.name]
-    if value ~= nil then
+    if parameter.required_unless and values[parameter.required_unless] ~= nil then
+        -- A positional argument, so that programs like to give it nevertheless.
+        return nil
+    elseif value ~= nil then
         local problem = contradiction(parameter, values)
         if problem then
             return nil, problem
@@ -234,29 +245,24 @@ local function fields_of(compiled, where, positional)
 end
 
 local function positional_of(compiled, where, positional)
-    local arguments = {}
-    for i, name in ipairs(compiled.args) do
-        local descriptor = compiled.types[name]
-        check.argument(where, name, descriptor.type, positional[i],
-            descriptor.required_unless ~= nil)
-        arguments[name] = positional[i]
+    local arguments, list = {}, compiled.args
+    for i = 1, #list do
+        local argument = list[i]
+        check.argument(where, argument.name, argument.type, positional[i], argument.optional)
+        arguments[argument.name] = positional[i]
     end
     return arguments
 end
 
 -- Values of segments and parameters by name; those of the body; the options.
 local function arguments_of(compiled, where, positional)
-    local count = compiled.fields and 1 or #compiled.args
     local arguments = positional_of(compiled, where, positional)
     local fields = compiled.fields and fields_of(compiled, where, positional) or arguments
-    local options = check.options(where, compiled.options, positional[count + 1])
-    for name, value in pairs(options) do
-        arguments[name] = value
-    end
-    for i = 2, #compiled.pieces, 2 do
-        local piece = compiled.pieces[i]
-        if arguments[piece.name] == nil then
-            arguments[piece.name] = piece.default
+    local given = positional[compiled.count + 1]
+    local options = check.options(where, compiled.options, given, arguments)
+    for name, value in pairs(compiled.defaults) do
+        if arguments[name] == nil then
+            arguments[name] = value
         end
     end
     return arguments, fields, options
@@ -368,27 +374,51 @@ function M.authorize(base, part, token, token_in, plan)
     return { method = plan.row.method, url = base .. target, headers = headers, body = part.body }
 end
 
+local function unhex(digits)
+    return string.char(tonumber(digits, 16))
+end
+
+--- The token of a request that `authorize` has made.
+-- @tparam table message
+-- @treturn ?string
+function M.token_of(message)
+    local header = message.headers and message.headers.Authorization
+    if header then
+        return header:match("^Bearer (.+)$")
+    end
+    local encoded = message.url:match("[?&]accessToken=Bearer%%20([^&]+)")
+    return encoded and (encoded:gsub("%%(%x%x)", unhex))
+end
+
 -- Requests to paths that no row describes (client:send).
+
+local function free_text(value)
+    if check.is("integer", value) and math.abs(value) < 2 ^ 53 then
+        -- not "10.0", which some Luas would have
+        return string.format("%d", value)
+    end
+    return encode.escape_query(tostring(value))
+end
 
 local function free_value(value)
     if type(value) == "table" then
         local items = {}
         for i = 1, #value do
-            items[i] = encode.escape_query(tostring(value[i]))
+            items[i] = free_text(value[i])
         end
         return table.concat(items, "+")
     end
-    return encode.escape_query(tostring(value))
+    return free_text(value)
 end
 
 --- A query of a table, its names in alphabetical order.
 -- @tparam table query values by name: a string, a number, a boolean, a list
--- @tparam table defaults added where `query` does not name them
+-- @tparam table defaults added where `query` does not name them; not to a continuation
 -- @treturn string "?a=b&c=d+e", or ""
 function M.free_query(query, defaults)
     local names, parts = {}, {}
     local all = {}
-    for _, source in ipairs({ defaults, query }) do
+    for _, source in ipairs({ query.continuationToken == nil and defaults or {}, query }) do
         for name, value in pairs(source) do
             names[#names + 1] = all[name] == nil and tostring(name) or nil
             all[name] = value

@@ -3,6 +3,7 @@
 -- @module groove.response
 
 local core = require("groove.core")
+local encode = require("groove.encode")
 local errors = require("groove.errors")
 
 local M = {}
@@ -89,6 +90,15 @@ local RETRYABLE = {
     [409] = true, [429] = true, [500] = true, [502] = true, [503] = true, [504] = true,
 }
 
+-- The value of a header, by its name in lower case; the first of several.
+local function header(response, wanted)
+    for name, value in pairs(response.headers or {}) do
+        if type(name) == "string" and name:lower() == wanted then
+            return tostring(type(value) == "table" and value[1] or value)
+        end
+    end
+end
+
 local RETRY_AFTER_MAX = 3600
 
 --- The seconds that a Retry-After header asks for, 3,600 at most.
@@ -96,15 +106,10 @@ local RETRY_AFTER_MAX = 3600
 -- name in any case
 -- @treturn ?number
 function M.retry_after(response)
-    if response.retry_after then
+    if type(response.retry_after) == "number" then
         return math.min(response.retry_after, RETRY_AFTER_MAX)
     end
-    local text
-    for name, value in pairs(response.headers or {}) do
-        if type(name) == "string" and name:lower() == "retry-after" then
-            text = tostring(type(value) == "table" and value[1] or value)
-        end
-    end
+    local text = header(response, "retry-after")
     if not text then
         return nil
     end
@@ -135,12 +140,6 @@ local function code_of(text)
     return (text:gsub("-", "_"))
 end
 
-local function escaped(secret)
-    return (secret:gsub("[^A-Za-z0-9%-._~]", function(c)
-        return string.format("%%%02X", c:byte())
-    end))
-end
-
 --- The error that an `Error` object of the service stands for.
 -- @tparam table object ErrorCode, Description, Message
 -- @tparam table response `{ status, headers }`
@@ -149,7 +148,7 @@ end
 function M.api_error(object, response, secret)
     local status = response.status
     local code = string_of(object.ErrorCode)
-    local encoded = secret and escaped(secret)
+    local encoded = secret and encode.escape(secret)
     code = code_of(clean(code, secret, encoded))
     local description = clean(string_of(object.Description), secret, encoded)
     local message = clean(string_of(object.Message), secret, encoded)
@@ -223,12 +222,8 @@ end
 -- @tparam table response `{ headers }`
 -- @treturn ?string
 function M.format(response)
-    for name, value in pairs(response.headers or {}) do
-        if type(name) == "string" and name:lower() == "content-type"
-            and tostring(value):find("xml", 1, true) then
-            return "xml"
-        end
-    end
+    local kind = header(response, "content-type")
+    return kind and kind:find("xml", 1, true) and "xml" or nil
 end
 
 --- What an answer of the API means.

@@ -38,6 +38,9 @@ local function own_transport(transport, message)
         return nil, errors.transport("invalid_response", "the transport gave no status", false)
     elseif answer.body ~= nil and type(answer.body) ~= "string" then
         return nil, errors.transport("invalid_response", "the transport's body is no string", false)
+    elseif answer.headers ~= nil and type(answer.headers) ~= "table" then
+        return nil, errors.transport("invalid_response", "the transport's headers are no table",
+            false)
     end
     return answer
 end

@@ -14,7 +14,7 @@ M.search = {
         {
             name = "query", wire = "q", type = "string", min_length = 1,
             required_unless = "continuation_token",
-            doc = "What to look for.",
+            doc = "What to look for. Not sent with `continuation_token`, which stands for it.",
         },
         shared.MAX_ITEMS,
         {
@@ -67,7 +67,7 @@ M.lookup = {
 local page = assert(client:lookup("music.B13EB907-0100-11DB-89CA-0019B92A3933",
     { extras = "tracks" }))
 for track in client:each("Albums.1.Tracks", page) do
-    print(track.TrackNumber, track.Name)
+    print(("%2d %s"):format(track.TrackNumber, track.Name))
 end]],
 }
 
