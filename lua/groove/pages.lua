@@ -10,8 +10,9 @@ local errors = require("groove.errors")
 
 local M = {}
 
--- By page: { plan, path, lists, parts, seen, depth }. `lists` finds, in a continuation, the list by the name
--- under which it was asked for; `parts` says which request an item of a merged answer came from.
+-- By page: { plan, path, lists, parts, seen, depth }. `lists` finds, in a continuation, the list by
+-- the name under which it was asked for; `parts` says which request an item of a merged answer came
+-- from; for `seen` and `depth` see `is_circle`.
 local records = setmetatable({}, { __mode = "k" })
 
 --- Remembers what an answer came from.
@@ -201,7 +202,8 @@ end
 
 local function join_list(merged, name, list, parts, path)
     local target = merged[name]
-    if not target then
+    if type(target) ~= "table" or type(target.Items) ~= "table" then
+        -- None yet, or what an earlier answer has by that name is no list.
         target = { Items = {} }
         merged[name] = target
     end

@@ -101,7 +101,6 @@ static bool read_options(lua_State *L, struct gr_options *options)
     options->connect_timeout = gr_lua_number(L, 1, "connect_timeout", 5);
     options->allow_http = gr_lua_flag(L, 1, "allow_http", false);
     options->renew = gr_lua_flag(L, 1, "renew", true);
-    options->passive = gr_lua_flag(L, 1, "passive", false);
     options->thread = gr_lua_flag(L, 1, "thread", true);
     options->auth = read_auth(L, 1);
     options->params = read_pairs(L, 1, "params", &options->param_count);

@@ -92,32 +92,28 @@ void gr_source_answer_all(struct gr_source *source, const struct gr_secret *toke
 
 /* ---- the timer ---- */
 
-enum gr_renewal gr_source_renewal(const struct gr_source *source)
+bool gr_source_renewing(const struct gr_source *source)
 {
-    enum gr_renewal renewal = GR_RENEWAL_NONE;
     struct gr_handle *handle;
     TAILQ_FOREACH (handle, &source->handles, link)
-        if (handle->renewal > renewal)
-            renewal = handle->renewal;
-    return renewal;
+        if (handle->renew)
+            return true;
+    return false;
 }
 
 /* An attempt starts by itself when someone waits, or where renewal is on. */
 bool gr_source_attempts_by_itself(const struct gr_source *source)
 {
-    return !source->attempt && (!TAILQ_EMPTY(&source->waiters) ||
-                                gr_source_renewal(source) == GR_RENEWAL_AHEAD);
+    return !source->attempt && (!TAILQ_EMPTY(&source->waiters) || gr_source_renewing(source));
 }
 
 void gr_source_set_timer(struct gr_source *source, double now)
 {
     double at = INFINITY;
-    bool on_demand = gr_source_renewal(source) == GR_RENEWAL_ON_DEMAND;
     if (source->lingers || (gr_source_usable(source, now) && gr_hot_read(source->hot)))
         at = source->plan.usable_until;
     /* Renewal on demand: take the word back when it is due, so that the next call comes by here. */
-    if (gr_source_attempts_by_itself(source) ||
-        (on_demand && gr_hot_read(source->hot) && !source->attempt))
+    if (gr_source_attempts_by_itself(source) || (gr_hot_read(source->hot) && !source->attempt))
         at = fmin(at, source->plan.next);
     if (at < INFINITY)
         gr_engine_arm(&source->timer, at);

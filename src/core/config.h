@@ -34,7 +34,6 @@ struct gr_options {
     double timeout, connect_timeout; /* seconds; > 0 */
     bool allow_http;
     bool renew;
-    bool passive; /* instead of renew: only gr_source_acquire has anything asked for */
     bool thread; /* whether the engine is to have one: gr_engine_count */
 };
 

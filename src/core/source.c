@@ -165,32 +165,12 @@ static void on_timer(struct gr_timer *timer, double now)
         gr_hot_write(source->hot, 0);
     if (gr_source_attempts_by_itself(source) && now >= source->plan.next)
         gr_source_start_attempt(source, now);
-    if (gr_source_renewal(source) != GR_RENEWAL_ON_DEMAND)
+    if (gr_source_renewing(source))
         gr_source_publish(source, now); /* it may be used while it is being renewed */
     gr_source_set_timer(source, now);
 }
 
 /* ---- handles ---- */
-
-static enum gr_renewal renewal_of(const struct gr_options *options)
-{
-    if (options->passive)
-        return GR_RENEWAL_NONE;
-    return options->renew ? GR_RENEWAL_AHEAD : GR_RENEWAL_ON_DEMAND;
-}
-
-/* What a later opener has read of the secret file is the newer secret. */
-static void take_secret(struct gr_source *source, struct gr_source *fresh)
-{
-    struct gr_secret *old = source->secret;
-    if (!source->config.secret_file || !fresh->secret || gr_secret_equal(old, fresh->secret))
-        return;
-    source->secret = fresh->secret;
-    source->stamp = fresh->stamp;
-    fresh->secret = old;
-    if (source->plan.refusals)
-        gr_schedule_expedite(&source->plan, gr_now());
-}
 
 static struct gr_handle *join(struct gr_source *source, const struct gr_options *options)
 {
@@ -200,7 +180,7 @@ static struct gr_handle *join(struct gr_source *source, const struct gr_options 
     stop_lingering(source);
     handle->id = ++last_id;
     handle->source = source;
-    handle->renewal = renewal_of(options);
+    handle->renew = options->renew;
     handle->thread = options->thread;
     gr_engine_count(handle->thread, 1);
     TAILQ_INSERT_TAIL(&source->handles, handle, link);
@@ -213,7 +193,6 @@ static struct gr_handle *open_locked(struct gr_source *fresh, const struct gr_op
 {
     struct gr_source *source = find_same(fresh);
     if (source) {
-        take_secret(source, fresh);
         gr_source_free(fresh);
         return join(source, options);
     }
@@ -302,12 +281,11 @@ void gr_source_subscribe(struct gr_handle *handle, struct gr_mailbox *box)
 /* On a child's first use, and where renewal is on demand, a call is what sets things going. */
 static void keep_going(struct gr_source *source, double now)
 {
-    enum gr_renewal renewal = gr_source_renewal(source);
-    if (!gr_engine_threaded() && renewal != GR_RENEWAL_ON_DEMAND)
+    if (!gr_engine_threaded() && gr_source_renewing(source))
         gr_engine_start();
-    if (!source->attempt && renewal != GR_RENEWAL_NONE && now >= source->plan.next)
+    if (!source->attempt && now >= source->plan.next)
         gr_source_start_attempt(source, now);
-    if (renewal != GR_RENEWAL_ON_DEMAND || now < source->plan.next)
+    if (gr_source_renewing(source) || now < source->plan.next)
         gr_source_publish(source, now);
     gr_source_set_timer(source, now);
 }

@@ -6,20 +6,11 @@
 #include "policy.h"
 #include "source.h"
 
-/* Who has a token that is due replaced by another one. A source does what the most eager of its handles
- * wants. */
-enum gr_renewal {
-    GR_RENEWAL_NONE,      /* a caller that finds no usable token */
-    GR_RENEWAL_ON_DEMAND, /* whoever looks at the token then */
-    GR_RENEWAL_AHEAD      /* the engine by itself */
-};
-
 struct gr_handle {
     uint64_t id;
     struct gr_source *source;
     struct gr_mailbox *events; /* NULL: nobody listens */
-    enum gr_renewal renewal;
-    bool thread;
+    bool renew, thread;
     TAILQ_ENTRY(gr_handle) link;
 };
 
@@ -68,7 +59,8 @@ void gr_source_answer(struct gr_op *op, const struct gr_secret *token,
                       const struct gr_error *error);
 void gr_source_answer_all(struct gr_source *source, const struct gr_secret *token,
                           const struct gr_error *error);
-enum gr_renewal gr_source_renewal(const struct gr_source *source);
+/* Whether somebody wants the token to be renewed without being asked for. */
+bool gr_source_renewing(const struct gr_source *source);
 /* An attempt starts by itself when someone waits, or where renewal is on. */
 bool gr_source_attempts_by_itself(const struct gr_source *source);
 /* To be called after whatever changes the plan, the word or who waits. */
