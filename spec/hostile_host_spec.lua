@@ -135,8 +135,9 @@ describe("a host", function()
             collectgarbage("stop")
             finally(function() collectgarbage("restart") end)
             local before = resident()
-            for _ = 1, 8 do try() end
-            assert.is_true(resident() - before < 48000000)
+            -- glibc may keep what has been freed of several such answers, though not of twenty
+            for _ = 1, 20 do try() end
+            assert.is_true(resident() - before < 120000000)
             source:close()
         end)
     end)
