@@ -328,6 +328,25 @@ static void same_token_is_as_a_failure(void **state)
     assert_true(s.spread);
 }
 
+/* A broker says when it will have another token: asking before is in vain, and its hint may be early. */
+static void same_token_with_a_hint_waits_for_it(void **state)
+{
+    struct gr_schedule s = holding(0, 3600);
+    double renewed = 2000;
+    int attempts = 0;
+
+    (void)state;
+    for (double now = 100; now < renewed; now = s.next, attempts++)
+        gr_schedule_token(&s, now, now, 3600 - now, renewed + 5 - now, true, 0.5);
+    assert_true(attempts <= 3);
+    assert_true(s.next < renewed + 10);
+    /* a hint near zero or beyond the token's end is none */
+    gr_schedule_token(&s, 2100, 2100, 1500, 0, true, HIGHEST);
+    assert_true(s.next > 2101);
+    gr_schedule_token(&s, 2200, 2200, 1400, 1e9, true, HIGHEST);
+    assert_true(s.next < 2600);
+}
+
 static void same_token_for_longer_is_used_for_longer(void **state)
 {
     struct gr_schedule s = holding(0, 3600);
@@ -671,6 +690,7 @@ int main(void)
         cmocka_unit_test(progress_forgets_failures),
         cmocka_unit_test(attempt_timeout),
         cmocka_unit_test(same_token_is_as_a_failure),
+        cmocka_unit_test(same_token_with_a_hint_waits_for_it),
         cmocka_unit_test(same_token_for_longer_is_used_for_longer),
         cmocka_unit_test(same_token_after_its_end_is_usable_again),
         cmocka_unit_test(another_token_that_expires_no_later),

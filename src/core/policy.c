@@ -104,11 +104,16 @@ static enum gr_verdict pass_on(struct gr_schedule *s, double now, double u)
 }
 
 static enum gr_verdict keep_same(struct gr_schedule *s, double now, double sent, double lifetime,
-                                 double u)
+                                 double refresh_in, double u)
 {
+    double hinted = sent + refresh_in * (0.9 + 0.1 * u);
+
     if (usable_end(sent, lifetime) > s->usable_until)
         hold(s, sent, lifetime);
     plan_retry(s, now, -1, false, u);
+    /* Who hands out the token of another, as a broker does, knows when there will be a new one. */
+    if (hinted > s->next && hinted < s->usable_until)
+        s->next = hinted;
     return GR_UNCHANGED;
 }
 
@@ -121,7 +126,7 @@ enum gr_verdict gr_schedule_token(struct gr_schedule *s, double now, double sent
     if (!(expires_in >= LIFETIME_MIN) || now >= usable_end(sent, lifetime))
         return pass_on(s, now, u);
     if (same)
-        return keep_same(s, now, sent, lifetime, u);
+        return keep_same(s, now, sent, lifetime, refresh_in, u);
     progress = !gr_schedule_usable(s, now) || sent + lifetime > s->issued + s->lifetime;
     hold(s, sent, lifetime);
     if (progress)

@@ -50,9 +50,10 @@ bool gr_schedule_due(const struct gr_schedule *s, double now);
  * GR_RENEWED: publish it. If it expires no later than the one held while that was usable, the next
  *   attempt is planned as after a failure all the same (failures > 0).
  *
- * GR_UNCHANGED: the next attempt is planned as after a failure. A token held that was not usable
- *   any more (run out, or invalidated) is so again by the answer's times; one that is usable is so
- *   for longer, if the answer says so, never for less.
+ * GR_UNCHANGED: the next attempt is planned as after a failure, or by refresh_in where that is later
+ *   and the token still usable then. A token held that was not usable any more (run out, or
+ *   invalidated) is so again by the answer's times; one that is usable is so for longer, if the
+ *   answer says so, never for less.
  *
  * GR_EPHEMERAL: lifetime under 0.1 s, or over before the answer came. With a usable token held, the
  *   next attempt is planned as after a failure; else none is, and none starts within 1 s. */
