@@ -267,12 +267,19 @@ local function api()
     require("api").run({ alternate = alternate, timed = timed, report = report, rounds = ROUNDS })
 end
 
+local function hooks(site)
+    require("nginx").run({
+        report = report, skip = skip, rounds = quick and 3 or 11,
+    }, native, site, root)
+end
+
 local site = server.start(native)
 print(string.format("%-44s %-34s %8s  %s", "what", "measured (medians)", "ratio", "target"))
 cached_token(site)
 compiled_token(site)
 api_calls(site)
 api()
+hooks(site)
 cold_process(site)
 cold_start()
 frames()

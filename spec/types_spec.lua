@@ -120,6 +120,24 @@ describe("types/groove.lua", function()
         assert.same(names_of(sandbox_module.fault_options), fields_in("groove.FaultOptions"))
     end)
 
+    it("has the functions of groove.nginx, and its options", function()
+        if not rawget(_G, "jit") then
+            pending("groove.nginx is for LuaJIT")
+            return
+        end
+        local nginx = require("groove.nginx")
+        assert.same(functions_of(nginx), methods_in("groove.Nginx"))
+        assert.same(names_of(nginx.options), fields_in("groove.NginxOptions"))
+        assert.same(names_of(require("groove.nginx.broker").options),
+            fields_in("groove.BrokerOptions"))
+    end)
+
+    it("has what a source knows about its token", function()
+        for name in pairs(source:info()) do
+            assert.is_truthy(declared.classes["groove.Info"].fields[name], name)
+        end
+    end)
+
     it("names only what it declares", function()
         for _, path in ipairs(types.files) do
             for line in io.lines(path) do

@@ -350,12 +350,17 @@ static void write_secret(const char *text)
     close(fd);
 }
 
-static void use_secret_file(void)
+static struct gr_handle *open_with_secret_file(void)
 {
     struct gr_options options = options_for(server_url(server));
     options.client_secret = NULL;
     options.secret_file = secret_file;
-    use(open_with(&options));
+    return open_with(&options);
+}
+
+static void use_secret_file(void)
+{
+    use(open_with_secret_file());
 }
 
 static bool sent_secret(const char *text)
@@ -414,6 +419,57 @@ static void secret_that_cannot_be_read(void **state)
     assert_true(sent_secret("there"));
 }
 
+static void secret_of_a_later_opener(void **state)
+{
+    (void)state;
+    write_secret("first");
+    use_secret_file();
+    reply_with(401, "{\"error\":\"invalid_client\"}");
+    assert_string_equal(token(), "invalid_client");
+    reply_with(200, TOKEN(3600));
+    write_secret("second");
+    struct gr_handle *first = handle;
+    handle = open_with_secret_file();
+    unlink(secret_file); /* whoever asks may not be allowed to read it */
+    sleep_through(1.1);
+    assert_string_equal(token(), "token-2"); /* no refusal of the other one stands in the way */
+    assert_true(sent_secret("second"));
+    gr_source_close(first, false);
+}
+
+static void renewed_by_nobody(void **state)
+{
+    (void)state;
+    assert_string_equal(token(), "token-1");
+    gr_source_renew(handle, GR_RENEWAL_NONE);
+    sleep_through(3000);
+    assert_string_equal(peek(), "token-1");
+    linger(0.02);
+    assert_string_equal(peek(), "token-1");
+    assert_int_equal(server_count(server), 1);
+    sleep_through(600);
+    linger(0.02);
+    assert_string_equal(peek(), "");
+    assert_int_equal(server_count(server), 1);
+    assert_string_equal(token(), "token-2"); /* who waits has one asked for */
+}
+
+static void renewed_again(void **state)
+{
+    (void)state;
+    assert_string_equal(token(), "token-1");
+    gr_source_renew(handle, GR_RENEWAL_NONE);
+    sleep_through(3000);
+    linger(0.02);
+    gr_source_renew(handle, GR_RENEWAL_AHEAD);
+    EVENTUALLY(strcmp(peek(), "token-2") == 0);
+    gr_source_renew(handle, GR_RENEWAL_ON_DEMAND);
+    sleep_through(3000);
+    linger(0.02);
+    assert_int_equal(server_count(server), 2);
+    EVENTUALLY(strcmp(peek(), "token-3") == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -437,6 +493,9 @@ int main(void)
         BOTH(changed_secret_is_tried_at_once),
         BOTH(secret_is_read_at_each_request),
         BOTH(secret_that_cannot_be_read),
+        BOTH(secret_of_a_later_opener),
+        BOTH(renewed_by_nobody),
+        BOTH(renewed_again),
     };
     gr_source_init();
     close(mkstemp(secret_file));

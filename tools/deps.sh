@@ -3,7 +3,7 @@
 # usage: tools/deps.sh GROUP...     LUA=5.4|5.3|5.2|5.1|jit: which Lua "base" is to have
 #     base    make, make demo          test     make test, with all of LUAS, or every Lua
 #     hosts   make hosts               lint     make lint               bench    make bench
-#     docs    make docs
+#     docs    make docs                fuzz     make fuzz
 # Says what it will run, asks when standard input is a terminal, removes nothing, and leaves no
 # service running. On a system it does not know it says what is needed, and fails if that is missing.
 set -eu
@@ -43,23 +43,28 @@ nginx with its Lua module; openssl" ;;
                 "$(for lua in $every_lua; do lua_program $lua; done)" \
                 "cmocka; busted and lua-cjson for Lua 5.1 to 5.4; all of these and LuaJIT, with headers" ;;
         hosts)
-            need "love mpv neovim haproxy lua-cqueues lua-luv" \
-                "love mpv nvim haproxy" \
-                "LOVE 11, mpv, Neovim, HAProxy with Lua 5.3; cqueues and luv for Lua 5.4" ;;
+            need "love mpv neovim haproxy lua-cqueues lua-luv wrk strace curl chromium" \
+                "love mpv nvim haproxy wrk strace curl chromium" \
+                "LOVE 11, mpv, Neovim, HAProxy with Lua 5.3; cqueues and luv for Lua 5.4; wrk, strace,
+curl, Chromium" ;;
         lint)
             need "clang clang-format clang-tidy cppcheck lua-check luarocks" \
                 "clang clang-format clang-tidy cppcheck luacheck" \
                 "clang, clang-format and clang-tidy (14), cppcheck, luacheck; luarocks is optional" ;;
+        fuzz)
+            need "clang libclang-rt-dev" \
+                "clang" \
+                "clang with its run-time libraries, libFuzzer among them (14)" ;;
         bench)
-            need "golang-go golang-golang-x-oauth2-dev curl" \
-                "curl" \
-                "curl; for the comparison with Go: go and its package golang.org/x/oauth2" ;;
+            need "golang-go golang-golang-x-oauth2-dev curl wrk" \
+                "curl wrk" \
+                "curl, wrk; for the comparison with Go: go and its package golang.org/x/oauth2" ;;
         docs)
             need "lua-ldoc lua-discount" \
                 "ldoc" \
                 "LDoc 1.4, and discount for its Lua" ;;
         *)
-            echo "usage: $0 base|test|hosts|lint|bench|docs ..." >&2
+            echo "usage: $0 base|test|hosts|lint|fuzz|bench|docs ..." >&2
             exit 2 ;;
     esac
 done

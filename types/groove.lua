@@ -26,12 +26,15 @@
 
 ---@class groove.Info
 ---@field state "empty"|"ready"|"renewing"|"failing"|"refused"|"closed"
+---@field age? number seconds since the token was asked for
 ---@field expires_in? number seconds until the token expires
 ---@field refresh_in? number seconds until it is renewed
 ---@field generation integer grows with every token
 ---@field origin? "network"|"adopted"|"inherited"|"store" where the token is from
 ---@field last_error? groove.Error
 ---@field counts table<string, integer>
+---@field reasons? table<string, integer> the requests by reason: cold, due, rejected, retry, refresh
+---@field codes? table<string, integer> the failures by their error's code
 
 ---@class groove.Response
 ---@field status integer
@@ -475,9 +478,60 @@ function Sandbox:stop() end
 ---@field action? "view"|"play"|"buy" the service's choice by default, which is view
 ---@field target? "app"|"web" the service's choice by default
 
+---Options of `groove.nginx.setup`: those of `token_source`, and these. Neither `suspend` nor `origin`.
+---@class groove.NginxOptions: groove.SourceOptions
+---@field name? string tells several credentials apart; "default" by default
+---@field shared_dict? string a `lua_shared_dict`: one token for all workers
+---@field token_in? "header"|"query" "query": as the parameter accessToken, which puts it into logs
+---@field header? string that carries "Bearer" and the token; "Authorization" by default
+---@field on_unavailable? fun(err: groove.Error) where there is no token; answers 503 by default
+---@field deadline? number how long a request waits for a token at most; 3 by default
+---@field prefetch? boolean asks for the first token at once
+
+---Options of `groove.nginx.broker`.
+---@class groove.BrokerOptions
+---@field allow_http? boolean answers over http to all addresses: something in front ends the TLS
+
+---In nginx only (and LuaJIT): docs/nginx.md.
+---@class groove.Nginx
+local Nginx = {}
+
+---In init_by_lua or init_worker_by_lua: what a token is asked for with. Raises on what is wrong.
+---@param opts groove.NginxOptions
+function Nginx.setup(opts) end
+
+---In access_by_lua: gives the request its token.
+---@param name? string of the setup
+---@return true? done
+---@return groove.Error? err where `on_unavailable` returns
+function Nginx.authorize(name) end
+
+---The value of a header, "Bearer ...".
+---@param name? string
+---@return string? authorization
+---@return groove.Error? err
+function Nginx.authorization(name) end
+
+---In header_filter_by_lua: a 401 of the upstream's gives the token up.
+---@param name? string
+---@param authorization? string what the request carried, where it is not in its headers
+function Nginx.observe(name, authorization) end
+
+---In content_by_lua: a token endpoint for clients that never see the secret.
+---@param name? string
+---@param opts? groove.BrokerOptions
+function Nginx.broker(name, opts) end
+
+---In content_by_lua: the numbers of all workers, for Prometheus.
+function Nginx.metrics() end
+
+---In content_by_lua: the same as a page for people.
+function Nginx.status_page() end
+
 ---OAuth 2.0 tokens, always ready; and the Groove Music API.
 ---@class groove
 ---@field _VERSION string
+---@field nginx groove.Nginx loaded at its first use
 local groove = {}
 
 ---A client of the Groove API. Raises on wrong types, unknown options and missing URLs.
@@ -521,6 +575,10 @@ function groove.dispatch(seconds) end
 ---A descriptor that is readable whenever `dispatch` has work.
 ---@return integer
 function groove.fd() end
+
+---What the open sources of this Lua state have done, as text for Prometheus.
+---@return string
+function groove.metrics() end
 
 ---The stand-in for the service, as a child process on a free loopback port, or inside this one.
 ---@param opts? groove.SandboxOptions

@@ -11,6 +11,9 @@ local core = require("groove.core")
 local check = require("groove.check")
 local errors = require("groove.errors")
 local events = require("groove.events")
+local host = require("groove.host")
+
+local coroutine = host.coroutine
 
 local M = {}
 
@@ -33,9 +36,19 @@ local WEAK = { __mode = "k" }
 
 local function blocking(op)
     if op then
-        op:wait()
+        host.wait(op)
         return op:result()
     end
+end
+
+-- Where nothing can wait. What is at hand serves; nothing is sent that nobody would wait for.
+local CANNOT_WAIT = {}
+
+local function refusing(op)
+    if op and op:done() then
+        return op:result()
+    end
+    error(CANNOT_WAIT, 0)
 end
 
 -- Also where the operation has ended already: what starts a call is to return at once, and leaves
@@ -116,6 +129,12 @@ function M.set()
     return setmetatable({}, WEAK)
 end
 
+-- A transport that waits by the host's means does so for the coroutine that the host knows.
+local function no_transport()
+    return nil, errors.transport("raised", "inside nginx a transport serves the waiting methods "
+        .. "only; ngx.thread.spawn runs several of them at once", false)
+end
+
 --- Starts a flow.
 -- @tparam table owner with a method `closed` and, optionally, `_on_event` and `_suspend`; gets
 -- `_calls`, a weak set of its calls
@@ -123,7 +142,8 @@ end
 -- @param ... its arguments, after `await`
 -- @treturn table a call
 function M.start(owner, flow, ...)
-    local call = setmetatable({ _owner = owner, _thread = coroutine.create(flow) }, mt)
+    local run = owner._transport and host.own_coroutines and no_transport or flow
+    local call = setmetatable({ _owner = owner, _thread = coroutine.create(run) }, mt)
     owner._calls = owner._calls or M.set()
     owner._calls[call] = true
     go_on(call, yielding, ...)
@@ -146,7 +166,7 @@ local function wait_for(call, seconds, pause)
 end
 
 local function block(call, left)
-    call._op:wait(left)
+    host.wait(call._op, left)
 end
 
 -- How long a suspended call proposes to wait before it is looked at again. A host that watches
@@ -164,7 +184,17 @@ local function suspended(call, suspend, seconds)
     end)
 end
 
---- Runs a flow to its end: blocking, or by the owner's `_suspend`.
+local function at_once(ok, value, err)
+    if ok then
+        return value, err
+    elseif value ~= CANNOT_WAIT then
+        error(value, 0)
+    end
+    return nil, errors.pending("nothing can be waited for in this phase")
+end
+
+--- Runs a flow to its end: blocking, or by the owner's `_suspend`. Where the host cannot wait, up
+-- to where it would have to.
 -- @tparam table owner as for `start`
 -- @tparam function flow
 -- @param ... its arguments, after `await`
@@ -177,6 +207,8 @@ function M.perform(owner, flow, ...)
     end
     if owner._suspend then
         return suspended(M.start(owner, flow, ...), owner._suspend)
+    elseif not host.may_wait() then
+        return at_once(pcall(flow, refusing, ...))
     end
     return flow(blocking, ...)
 end
@@ -278,6 +310,8 @@ function methods:wait(seconds)
     local suspend = self._owner._suspend
     if suspend and suspending[events.here()] ~= self then
         return suspended(self, suspend, seconds)
+    elseif not host.may_wait() then
+        return self:result()
     end
     return wait_for(self, seconds, block)
 end

@@ -11,6 +11,9 @@
 -- @module groove.events
 
 local core = require("groove.core")
+local host = require("groove.host")
+
+local coroutine = host.coroutine
 
 local M = {}
 

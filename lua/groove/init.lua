@@ -57,6 +57,22 @@ function groove.sandbox(opts)
     return require("groove.sandbox").new(opts)
 end
 
+--- What the open sources of this Lua state have done, as text for Prometheus (`groove.metrics`).
+-- @treturn string
+function groove.metrics()
+    return require("groove.metrics").render()
+end
+
+-- What only some hosts need, by its name in the table.
+local LAZY = { nginx = "groove.nginx" }
+
+setmetatable(groove, { __index = function(_, name)
+    if LAZY[name] then
+        groove[name] = require(LAZY[name])
+        return groove[name]
+    end
+end })
+
 local SHUTDOWN_SECONDS = 5
 
 --- Ends the I/O thread of the process. What is under way after that long ends as cancelled.

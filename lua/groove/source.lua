@@ -149,6 +149,23 @@ local function request_options(options)
     return taken or NOTHING
 end
 
+-- Open sources of this Lua state, with the order of their opening. Those that nobody else holds are
+-- not kept.
+local opened, last_opened = setmetatable({}, { __mode = "k" }), 0
+
+--- All open sources of this Lua state, the oldest first.
+-- @treturn table list
+function M.all()
+    local list = {}
+    for source in pairs(opened) do
+        if not source:closed() then
+            list[#list + 1] = source
+        end
+    end
+    table.sort(list, function(a, b) return opened[a] < opened[b] end)
+    return list
+end
+
 --- Opens a source with checked options.
 -- @tparam string where
 -- @tparam table options
@@ -173,6 +190,7 @@ function M.open(where, options)
         _suspend = options.suspend,
         _owner = options._owner,
         token_url = options.token_url,
+        client_id = options.client_id,
         origin = origin,
         request = request_options(options),
         _threadless = options.thread == false or nil,
@@ -185,6 +203,8 @@ function M.open(where, options)
     if options.on_event then
         events.listen(handle, source)
     end
+    last_opened = last_opened + 1
+    opened[source] = last_opened
     return source
 end
 
@@ -484,8 +504,9 @@ function methods:peek()
 end
 
 --- What is known, without the token: `state` ("empty", "ready", "renewing", "failing", "refused",
--- "closed"), `expires_in` and `refresh_in` (seconds), `generation`, `origin` ("network", "adopted",
--- "inherited"), `last_error`, `counts`.
+-- "closed"), `age`, `expires_in` and `refresh_in` (seconds), `generation`, `origin` ("network",
+-- "adopted", "inherited"), `last_error`, `counts`, of these the requests by `reasons` and the
+-- failures by `codes`.
 -- @treturn table
 function methods:info()
     return self[1]:info()

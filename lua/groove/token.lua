@@ -26,6 +26,16 @@ end
 
 local read, ffi = word_reader()
 
+--- `read(word) -> generation` for compiled code; nil where there is none.
+M.read = read
+
+--- A source's word, for `read`: the generation of its token while that may be used.
+-- @param handle of the core
+-- @return a pointer
+function M.word(handle)
+    return ffi.cast("const void *", ffi.cast("uintptr_t", handle:word()))
+end
+
 -- Under this key, which nobody else has, a source keeps `{ word, generation, token }`: a table of
 -- its own, so that a copy of the source does not outlive its end.
 local HOT = {}
@@ -35,7 +45,7 @@ local HOT = {}
 -- @param handle of the core
 function M.prepare(source, handle)
     if read then
-        source[HOT] = { word = ffi.cast("const void *", ffi.cast("uintptr_t", handle:word())) }
+        source[HOT] = { word = M.word(handle) }
     end
 end
 

@@ -344,6 +344,15 @@ static int source_adopt(lua_State *L)
     return 1;
 }
 
+/* source:renew("none" | "on_demand" | "ahead") */
+static int source_renew(lua_State *L)
+{
+    static const char *const names[] = {"none", "on_demand", "ahead", NULL};
+    struct source_box *box = check_open(L);
+    gr_source_renew(box->handle, (enum gr_renewal)luaL_checkoption(L, 2, NULL, names));
+    return 0;
+}
+
 /* ---- info ---- */
 
 static void set_number(lua_State *L, const char *name, double number)
@@ -358,6 +367,22 @@ static void set_count(lua_State *L, const char *name, uint64_t count)
 {
     lua_pushinteger(L, (lua_Integer)count);
     lua_setfield(L, -2, name);
+}
+
+static void push_reasons(lua_State *L, const struct gr_counts *counts)
+{
+    static const char *const names[GR_REASON_COUNT] = {"cold", "due", "rejected", "retry",
+                                                       "refresh"};
+    lua_createtable(L, 0, GR_REASON_COUNT);
+    for (size_t i = 0; i < GR_REASON_COUNT; i++)
+        set_count(L, names[i], counts->reasons[i]);
+}
+
+static void push_codes(lua_State *L, const struct gr_info *info)
+{
+    lua_createtable(L, 0, (int)info->code_count);
+    for (size_t i = 0; i < info->code_count; i++)
+        set_count(L, info->codes[i].code, info->codes[i].count);
 }
 
 static void push_counts(lua_State *L, const struct gr_counts *counts)
@@ -376,18 +401,23 @@ static void push_info(lua_State *L, const struct gr_info *info)
 {
     static const char *const states[] = {"empty", "ready", "renewing", "failing", "refused"};
     static const char *const origins[] = {NULL, "network", "adopted", "inherited"};
-    lua_createtable(L, 0, 7);
+    lua_createtable(L, 0, 10);
     lua_pushstring(L, states[info->state]);
     lua_setfield(L, -2, "state");
     if (origins[info->origin]) {
         lua_pushstring(L, origins[info->origin]);
         lua_setfield(L, -2, "origin");
     }
+    set_number(L, "age", info->age);
     set_number(L, "expires_in", info->expires_in);
     set_number(L, "refresh_in", info->refresh_in);
     set_count(L, "generation", info->generation);
     push_counts(L, &info->counts);
     lua_setfield(L, -2, "counts");
+    push_reasons(L, &info->counts);
+    lua_setfield(L, -2, "reasons");
+    push_codes(L, info);
+    lua_setfield(L, -2, "codes");
     if (info->last_error.kind != GR_OK) {
         gr_lua_push_error(L, &info->last_error);
         lua_setfield(L, -2, "last_error");
@@ -457,6 +487,7 @@ void gr_lua_open_source(lua_State *L)
                                        {"acquire", source_acquire},
                                        {"invalidate", source_invalidate},
                                        {"adopt", source_adopt},
+                                       {"renew", source_renew},
                                        {"info", source_info},
                                        {"subscribe", source_subscribe},
                                        {"close", source_close},

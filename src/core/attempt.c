@@ -57,6 +57,7 @@ void gr_source_hold(struct gr_source *source, struct gr_secret *token, enum gr_o
     source->token = token;
     source->generation = gr_hot_generation();
     source->origin = origin;
+    source->wanted = GR_REASON_COLD;
     forget_error(source);
 }
 
@@ -92,28 +93,35 @@ void gr_source_answer_all(struct gr_source *source, const struct gr_secret *toke
 
 /* ---- the timer ---- */
 
-bool gr_source_renewing(const struct gr_source *source)
+enum gr_renewal gr_source_renewal(const struct gr_source *source)
 {
+    enum gr_renewal renewal = GR_RENEWAL_NONE;
     struct gr_handle *handle;
-    TAILQ_FOREACH (handle, &source->handles, link)
-        if (handle->renew)
-            return true;
-    return false;
+    TAILQ_FOREACH (handle, &source->handles, link) {
+        if (handle->renewal == GR_RENEWAL_AHEAD)
+            return GR_RENEWAL_AHEAD;
+        if (handle->renewal > renewal)
+            renewal = handle->renewal;
+    }
+    return renewal;
 }
 
 /* An attempt starts by itself when someone waits, or where renewal is on. */
 bool gr_source_attempts_by_itself(const struct gr_source *source)
 {
-    return !source->attempt && (!TAILQ_EMPTY(&source->waiters) || gr_source_renewing(source));
+    return !source->attempt &&
+           (!TAILQ_EMPTY(&source->waiters) || gr_source_renewal(source) == GR_RENEWAL_AHEAD);
 }
 
 void gr_source_set_timer(struct gr_source *source, double now)
 {
     double at = INFINITY;
+    bool on_demand = gr_source_renewal(source) == GR_RENEWAL_ON_DEMAND;
     if (source->lingers || (gr_source_usable(source, now) && gr_hot_read(source->hot)))
         at = source->plan.usable_until;
     /* Renewal on demand: take the word back when it is due, so that the next call comes by here. */
-    if (gr_source_attempts_by_itself(source) || (gr_hot_read(source->hot) && !source->attempt))
+    if (gr_source_attempts_by_itself(source) ||
+        (on_demand && gr_hot_read(source->hot) && !source->attempt))
         at = fmin(at, source->plan.next);
     if (at < INFINITY)
         gr_engine_arm(&source->timer, at);
@@ -150,6 +158,7 @@ static bool prepare(struct gr_exchange *exchange)
     bool filled = !missing && gr_config_fill(&source->config, source->secret, exchange);
     source->sent = gr_now();
     source->counts.requests += filled;
+    source->counts.reasons[source->reason] += filled;
     gr_engine_unlock();
     if (missing)
         exchange->error = error;
@@ -160,12 +169,23 @@ static bool prepare(struct gr_exchange *exchange)
 
 static void fail(struct gr_source *source, const struct gr_error *why, double now);
 
+static enum gr_reason next_reason(const struct gr_source *source, double now)
+{
+    if (source->wanted)
+        return source->wanted;
+    if (source->plan.failures || source->plan.refusals)
+        return GR_REASON_RETRY;
+    return gr_source_usable(source, now) ? GR_REASON_DUE : GR_REASON_COLD;
+}
+
 void gr_source_start_attempt(struct gr_source *source, double now)
 {
     struct gr_error error;
     double limit = gr_schedule_attempt_timeout(&source->plan, now, source->config.timeout);
     struct gr_exchange *exchange = gr_config_exchange(&source->config, limit);
     source->asked = false;
+    source->reason = next_reason(source, now);
+    source->wanted = GR_REASON_COLD;
     if (exchange) {
         exchange->prepare = prepare;
         exchange->finished = on_attempt_finished;
@@ -191,11 +211,17 @@ static void keep_error(struct gr_source *source, const struct gr_error *error)
         *source->last_error = *error;
 }
 
+static void count_failure(struct gr_source *source, const struct gr_error *error)
+{
+    source->counts.failures++;
+    gr_tally_add(&source->codes, error->code[0] ? error->code : gr_kind_name(error->kind));
+}
+
 static void fail(struct gr_source *source, const struct gr_error *why, double now)
 {
     struct gr_error error = *why;
     bool asked = source->asked || !TAILQ_EMPTY(&source->waiters);
-    source->counts.failures++;
+    count_failure(source, &error);
     gr_schedule_failure(&source->plan, now, error.retry_after, asked, gr_port_random());
     error.retry_after = fmax(source->plan.next - now, 0);
     keep_error(source, &error);
@@ -206,7 +232,7 @@ static void fail(struct gr_source *source, const struct gr_error *why, double no
 static void refuse(struct gr_source *source, const struct gr_error *why, double now)
 {
     struct gr_error error = *why;
-    source->counts.failures++;
+    count_failure(source, &error);
     source->counts.refusals++;
     gr_schedule_refusal(&source->plan, now, error.retry_after);
     error.retry_after = fmax(source->plan.next - now, 0);

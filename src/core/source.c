@@ -85,6 +85,7 @@ void gr_source_free(struct gr_source *source)
     gr_secret_free(source->secret);
     gr_secret_free(source->token);
     free(source->last_error);
+    gr_tally_clear(&source->codes);
     gr_config_clear(&source->config);
     free(source);
 }
@@ -165,12 +166,25 @@ static void on_timer(struct gr_timer *timer, double now)
         gr_hot_write(source->hot, 0);
     if (gr_source_attempts_by_itself(source) && now >= source->plan.next)
         gr_source_start_attempt(source, now);
-    if (gr_source_renewing(source))
+    if (gr_source_renewal(source) != GR_RENEWAL_ON_DEMAND)
         gr_source_publish(source, now); /* it may be used while it is being renewed */
     gr_source_set_timer(source, now);
 }
 
 /* ---- handles ---- */
+
+/* What a later opener has read of the secret file is the newer secret. */
+static void take_secret(struct gr_source *source, struct gr_source *fresh)
+{
+    struct gr_secret *old = source->secret;
+    if (!source->config.secret_file || !fresh->secret || gr_secret_equal(old, fresh->secret))
+        return;
+    source->secret = fresh->secret;
+    source->stamp = fresh->stamp;
+    fresh->secret = old;
+    if (source->plan.refusals)
+        gr_schedule_expedite(&source->plan, gr_now());
+}
 
 static struct gr_handle *join(struct gr_source *source, const struct gr_options *options)
 {
@@ -180,7 +194,7 @@ static struct gr_handle *join(struct gr_source *source, const struct gr_options 
     stop_lingering(source);
     handle->id = ++last_id;
     handle->source = source;
-    handle->renew = options->renew;
+    handle->renewal = options->renew ? GR_RENEWAL_AHEAD : GR_RENEWAL_ON_DEMAND;
     handle->thread = options->thread;
     gr_engine_count(handle->thread, 1);
     TAILQ_INSERT_TAIL(&source->handles, handle, link);
@@ -193,6 +207,7 @@ static struct gr_handle *open_locked(struct gr_source *fresh, const struct gr_op
 {
     struct gr_source *source = find_same(fresh);
     if (source) {
+        take_secret(source, fresh);
         gr_source_free(fresh);
         return join(source, options);
     }
@@ -281,11 +296,12 @@ void gr_source_subscribe(struct gr_handle *handle, struct gr_mailbox *box)
 /* On a child's first use, and where renewal is on demand, a call is what sets things going. */
 static void keep_going(struct gr_source *source, double now)
 {
-    if (!gr_engine_threaded() && gr_source_renewing(source))
+    enum gr_renewal renewal = gr_source_renewal(source);
+    if (!gr_engine_threaded() && renewal != GR_RENEWAL_ON_DEMAND)
         gr_engine_start();
-    if (!source->attempt && now >= source->plan.next)
+    if (!source->attempt && renewal != GR_RENEWAL_NONE && now >= source->plan.next)
         gr_source_start_attempt(source, now);
-    if (gr_source_renewing(source) || now < source->plan.next)
+    if (renewal != GR_RENEWAL_ON_DEMAND || now < source->plan.next)
         gr_source_publish(source, now);
     gr_source_set_timer(source, now);
 }
@@ -339,9 +355,10 @@ static void wait_for_attempt(struct gr_source *source, struct gr_op *op, bool fo
 {
     if (!source->attempt) {
         look_at_secret(source, now);
-        if (forced && (!source->last_error || gr_source_usable(source, now)))
+        if (forced && (!source->last_error || gr_source_usable(source, now))) {
+            source->wanted = GR_REASON_REFRESH;
             gr_schedule_expedite(&source->plan, now);
-        else if (!forced)
+        } else if (!forced)
             gr_schedule_ask(&source->plan, now);
     }
     if (between_attempts(source, forced, now)) {
@@ -397,6 +414,7 @@ bool gr_source_invalidate(struct gr_handle *handle, const char *token, size_t le
     bool current = given && gr_source_usable(source, now) && gr_secret_equal(given, source->token);
     if (current) {
         source->counts.invalidations++;
+        source->wanted = GR_REASON_REJECTED;
         gr_schedule_invalidate(&source->plan, now);
         gr_source_publish(source, now);
         gr_source_post(source, GR_EVENT_INVALIDATED, NULL, -1);
@@ -405,6 +423,19 @@ bool gr_source_invalidate(struct gr_handle *handle, const char *token, size_t le
     gr_engine_unlock();
     gr_secret_free(given);
     return current;
+}
+
+void gr_source_renew(struct gr_handle *handle, enum gr_renewal renewal)
+{
+    struct gr_source *source = handle->source;
+    gr_engine_lock();
+    double now = gr_now();
+    handle->renewal = renewal;
+    if (gr_source_usable(source, now))
+        keep_going(source, now);
+    else
+        gr_source_set_timer(source, now);
+    gr_engine_unlock();
 }
 
 static bool adopt(struct gr_source *source, struct gr_secret *token, double lifetime, double issued,
@@ -464,9 +495,13 @@ void gr_source_info(struct gr_handle *handle, struct gr_info *info)
     info->usable = gr_source_usable(source, now);
     info->origin = source->origin;
     info->generation = source->generation;
+    info->age = info->usable ? fmax(now - source->plan.issued, 0) : NAN;
     info->expires_in = info->usable ? gr_source_expires_in(source, now) : NAN;
     info->refresh_in = source->plan.next < INFINITY ? fmax(source->plan.next - now, 0) : NAN;
     info->counts = source->counts;
+    info->code_count = source->codes.count;
+    for (size_t i = 0; i < source->codes.count; i++)
+        info->codes[i] = source->codes.entries[i];
     if (source->last_error)
         info->last_error = *source->last_error;
     gr_engine_unlock();

@@ -14,6 +14,7 @@
 #include "hot.h"
 #include "op.h"
 #include "secret.h"
+#include "tally.h"
 
 struct gr_handle;
 
@@ -32,32 +33,53 @@ enum gr_state {
     GR_STATE_REFUSED
 };
 
+/* Who has a token replaced that is due. */
+enum gr_renewal {
+    GR_RENEWAL_NONE,      /* nobody: only a caller that waits for a token has one asked for */
+    GR_RENEWAL_ON_DEMAND, /* whoever looks at the token then */
+    GR_RENEWAL_AHEAD      /* the engine by itself */
+};
+
+/* Why a token is asked for. */
+enum gr_reason {
+    GR_REASON_COLD,     /* there is none that may be used, and nothing had gone wrong */
+    GR_REASON_DUE,      /* the one held is due to be replaced */
+    GR_REASON_REJECTED, /* the API refused it */
+    GR_REASON_RETRY,    /* the attempt before brought none, or nothing new */
+    GR_REASON_REFRESH,  /* a caller wanted a new one */
+    GR_REASON_COUNT
+};
+
 struct gr_counts {
-    uint64_t requests;      /* token requests sent */
-    uint64_t renewals;      /* that brought a token */
-    uint64_t failures;      /* that brought none */
-    uint64_t refusals;      /* of these: refused for good */
-    uint64_t waits;         /* callers that found no usable token and had to wait */
-    uint64_t invalidations; /* tokens given up because the API refused them */
-    uint64_t adoptions;     /* tokens taken over */
+    uint64_t requests;                 /* token requests sent */
+    uint64_t renewals;                 /* that brought a token */
+    uint64_t failures;                 /* that brought none */
+    uint64_t refusals;                 /* of these: refused for good */
+    uint64_t waits;                    /* callers that found no usable token and had to wait */
+    uint64_t invalidations;            /* tokens given up because the API refused them */
+    uint64_t adoptions;                /* tokens taken over */
+    uint64_t reasons[GR_REASON_COUNT]; /* of the requests */
 };
 
 struct gr_info {
     enum gr_state state;
     enum gr_origin origin;
+    double age;        /* seconds since the usable token was asked for; NAN: no token */
     double expires_in; /* seconds until expiry; NAN: no token */
     double refresh_in; /* seconds until the next attempt; NAN: none planned */
     uint64_t generation;
     bool usable;
     struct gr_error last_error; /* kind GR_OK: none */
     struct gr_counts counts;
+    struct gr_tally_entry codes[GR_TALLY_MAX]; /* failures by their error's code */
+    size_t code_count;
 };
 
 /* Process-wide set-up; called by whoever opens the first mailbox. Any number of times, without a lock. */
 void gr_source_init(void);
 
 /* Opens a source. Reads the secret file, if there is one, and does not mind if it cannot be read: that is
- * the first attempt's error. For one without a thread also gr_prefetch. No other I/O. NULL: *error says
+ * the first attempt's error. Where the source is there already, what was read is its secret from now on. For one without a thread also gr_prefetch. No other I/O. NULL: *error says
  * why. Free with gr_source_close. */
 struct gr_handle *gr_source_open(const struct gr_options *options, struct gr_error *error);
 
@@ -81,6 +103,9 @@ struct gr_op *gr_source_acquire(struct gr_handle *handle, struct gr_mailbox *box
 
 /* Gives the token up if it is still the current and usable one: the API refused it. Whether it was. */
 bool gr_source_invalidate(struct gr_handle *handle, const char *token, size_t len);
+
+/* Says otherwise than when the handle was opened who renews. */
+void gr_source_renew(struct gr_handle *handle, enum gr_renewal renewal);
 
 /* Takes over a token that somebody else obtained `age` seconds ago, if it was issued later than the one
  * held and is usable. Whether it did. The bytes must have passed gr_answer_token_ok. */

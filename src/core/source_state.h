@@ -10,7 +10,8 @@ struct gr_handle {
     uint64_t id;
     struct gr_source *source;
     struct gr_mailbox *events; /* NULL: nobody listens */
-    bool renew, thread;
+    enum gr_renewal renewal;
+    bool thread;
     TAILQ_ENTRY(gr_handle) link;
 };
 
@@ -26,11 +27,14 @@ struct gr_source {
     enum gr_origin origin;
     struct gr_error *last_error;
     struct gr_exchange *attempt;
-    double sent; /* when the attempt under way was sent */
-    bool asked;  /* a caller found no usable token since the last attempt began */
+    double sent;           /* when the attempt under way was sent */
+    enum gr_reason reason; /* of the attempt under way */
+    enum gr_reason wanted; /* of the next one: REJECTED, REFRESH; COLD: nothing special */
+    bool asked;            /* a caller found no usable token since the last attempt began */
     bool forgotten;
     struct gr_timer timer;
     struct gr_counts counts;
+    struct gr_tally codes; /* of the failures */
     TAILQ_HEAD(, gr_handle) handles;
     TAILQ_HEAD(, gr_op) waiters;
     struct gr_source *next_same; /* the same identity with another secret */
@@ -59,8 +63,8 @@ void gr_source_answer(struct gr_op *op, const struct gr_secret *token,
                       const struct gr_error *error);
 void gr_source_answer_all(struct gr_source *source, const struct gr_secret *token,
                           const struct gr_error *error);
-/* Whether somebody wants the token to be renewed without being asked for. */
-bool gr_source_renewing(const struct gr_source *source);
+/* What the most eager of its handles wants. */
+enum gr_renewal gr_source_renewal(const struct gr_source *source);
 /* An attempt starts by itself when someone waits, or where renewal is on. */
 bool gr_source_attempts_by_itself(const struct gr_source *source);
 /* To be called after whatever changes the plan, the word or who waits. */

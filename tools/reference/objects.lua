@@ -40,6 +40,8 @@ local function shown_type(text)
         return "string", literals(text)
     elseif text:find("^table<") then
         return "table"
+    elseif text:find("^fun%(") then
+        return "function"
     end
     local item = text:match("^groove%.(%w+)$")
     item = item and list_of(item)

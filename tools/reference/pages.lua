@@ -28,13 +28,15 @@ local OPTIONS = {
     ["groove.sandbox"] = tags("@tparam[opt] table opts", sandbox.options),
     ["client:with"] = tags("@tparam table opts", settings.call_defaults),
     ["sandbox:user_token"] = tags("@tparam[opt] table opts", sandbox.user_options),
+    ["groove.nginx.setup"] = { "@tparam table opts Those of `groove.token_source`, and @{opts}." },
+    ["groove.nginx.broker"] = { "@tparam[opt] table opts @{broker_opts}" },
     ["sandbox:fault"] = tags("@tparam table opts `on` is needed.", sandbox.fault_options),
 }
 
 -- Files by the word that stands for them below.
 local FILES = {}
 for _, name in ipairs({ "init", "client", "source", "static", "call", "links", "errors",
-    "sandbox/init" }) do
+    "sandbox/init", "metrics", "nginx/init" }) do
     FILES[name:gsub("/init", "")] = "lua/groove/" .. name .. ".lua"
 end
 
@@ -112,6 +114,9 @@ local function groove()
             { "groove.fd", "init" },
             { "groove.shutdown", "init" },
         }, commented))
+        .. section("numbers", "Numbers", each({
+            { "groove.metrics", "metrics", "M.render" },
+        }, commented))
 end
 
 local WAITS = { "token", "authorization", "refresh", "wait_ready" }
@@ -177,6 +182,18 @@ local function sandbox_page()
         }), methods("fault:", "sandbox", "fault_methods:", { "clear" }))
 end
 
+local function nginx_page()
+    return head("module", "nginx", words_of("nginx"))
+        .. section("requests", "The request's token", methods("groove.nginx.", "nginx", "M.",
+            { "setup", "authorize", "authorization", "observe" }))
+        .. section("handlers", "Content handlers", methods("groove.nginx.", "nginx", "M.",
+            { "broker", "metrics", "status_page" }))
+        .. section("options", "Options", {
+            objects.comment("NginxOptions", "opts"),
+            objects.comment("BrokerOptions", "broker_opts"),
+        })
+end
+
 local function errors_page()
     return head("module", "errors", { "What went wrong: the second value of what returns `nil`." })
         .. section("fields", "Errors", { objects.comment("Error", "err") })
@@ -197,12 +214,14 @@ end
 function M.make()
     return {
         groove = groove(), client = client(), source = source_page(), static = static_page(),
-        call = call_page(), sandbox = sandbox_page(), errors = errors_page(),
-        objects = objects_page(),
+        call = call_page(), nginx = nginx_page(), sandbox = sandbox_page(),
+        errors = errors_page(), objects = objects_page(),
     }
 end
 
 --- The order of the pages.
-M.order = { "groove", "client", "source", "static", "call", "sandbox", "errors", "objects" }
+M.order = {
+    "groove", "client", "source", "static", "call", "nginx", "sandbox", "errors", "objects",
+}
 
 return M
