@@ -19,4 +19,4 @@ for _, track in ipairs(page.Tracks.Items) do print("track", track.Name) end
 
 local info = source:info()
 print(("the token is good for %.0f s more"):format(info.expires_in))
-print(("the broker has the next one in about %.0f s"):format(info.refresh_in))
+print(("it will be asked for again in %.0f s"):format(info.refresh_in))

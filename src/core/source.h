@@ -79,8 +79,9 @@ struct gr_info {
 void gr_source_init(void);
 
 /* Opens a source. Reads the secret file, if there is one, and does not mind if it cannot be read: that is
- * the first attempt's error. Where the source is there already, what was read is its secret from now on. For one without a thread also gr_prefetch. No other I/O. NULL: *error says
- * why. Free with gr_source_close. */
+ * the first attempt's error. Where the source is there already, what was read is its secret from now on.
+ * For one without a thread also gr_prefetch. No other I/O. NULL: *error says why. Free with
+ * gr_source_close. */
 struct gr_handle *gr_source_open(const struct gr_options *options, struct gr_error *error);
 
 /* Ends a handle; its waits end as cancelled. With the last one the source goes: at once with `forget`,

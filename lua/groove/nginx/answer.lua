@@ -5,6 +5,13 @@
 
 local M = {}
 
+--- The value of Retry-After.
+-- @tparam ?table err why there is no token
+-- @treturn integer seconds
+function M.retry_after(err)
+    return math.max(1, math.ceil(err and err.retry_after or 1))
+end
+
 --- Sends an answer.
 -- @tparam integer status
 -- @tparam string kind its content type

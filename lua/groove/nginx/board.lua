@@ -14,6 +14,7 @@ local ffi = require("ffi")
 local core = require("groove.core")
 local errors = require("groove.errors")
 local metrics = require("groove.metrics")
+local store = require("groove.nginx.store")
 
 local M = {}
 
@@ -21,12 +22,8 @@ local SECONDS = 1
 local LOCK_SECONDS, LOCK_TRIES, LOCK_PAUSE = 2, 100, 0.002
 local STALE_SECONDS = 30 -- then a worker is no more, or about to be
 local SAME_TOKEN = 0.2 -- seconds that two workers' notions of a token's end may differ
-local EPERM = 1
 
-ffi.cdef([[
-    int kill(int pid, int signal);
-    int getppid(void);
-]])
+ffi.cdef("int getppid(void);")
 
 local C = ffi.C
 
@@ -114,11 +111,16 @@ end
 
 -- --- the dictionary ------------------------------------------------------------------------------
 
-local function set(hook, name, text)
-    local ok, problem = dict_of(hook):safe_set(key(hook, name), text)
-    if not ok and problem == "no memory" then
+-- Says so where there is no room.
+local function wrote(hook, ok, problem)
+    if problem == "no memory" then
         hook:report("the shared dictionary has no room for the numbers of all workers")
     end
+    return ok, problem
+end
+
+local function set(hook, name, text)
+    wrote(hook, dict_of(hook):safe_set(key(hook, name), text))
 end
 
 local function get(hook, name)
@@ -137,18 +139,17 @@ end
 local function alone(hook, fn)
     local dict, lock = dict_of(hook), key(hook, "lock")
     for _ = 1, LOCK_TRIES do
-        if dict:safe_add(lock, true, LOCK_SECONDS) then
+        local locked, reason = wrote(hook, dict:safe_add(lock, true, LOCK_SECONDS))
+        if locked then
             local ok, problem = pcall(fn)
             dict:delete(lock)
             return ok or error(problem, 0)
+        elseif reason == "no memory" then
+            return false
         end
         ngx.sleep(LOCK_PAUSE)
     end
     return false
-end
-
-local function is_gone(pid)
-    return C.kill(tonumber(pid), 0) ~= 0 and ffi.errno() ~= EPERM
 end
 
 -- First the sum, then the end of what it is of.
@@ -162,7 +163,7 @@ end
 local function sweep(hook)
     local kept = {}
     for _, pid in ipairs(pids(hook)) do
-        if is_gone(pid) then
+        if store.is_gone(pid) then
             fold(hook, pid)
         else
             kept[#kept + 1] = pid
@@ -321,14 +322,16 @@ end
 -- record of the one whose word counts; `shared`, whether all workers are in it
 function M.read(hook)
     M.attend(hook)
-    if not dict_of(hook) or hook.short_lived then
-        local record = own_record(hook, {})
-        return { workers = { record }, counters = record.counters, gauges = record }
+    if dict_of(hook) and not hook.short_lived then
+        local workers, counters = read_all(hook)
+        if #workers > 0 then -- else there is no room for any
+            return {
+                workers = workers, counters = counters, gauges = spokesman(workers), shared = true,
+            }
+        end
     end
-    local workers, counters = read_all(hook)
-    return {
-        workers = workers, counters = counters, gauges = spokesman(workers), shared = true,
-    }
+    local record = own_record(hook, {})
+    return { workers = { record }, counters = record.counters, gauges = record }
 end
 
 --- When the token at hand is renewed, by whichever worker does that.

@@ -46,9 +46,8 @@ end
 -- up for good: "invalid_client" is not about it.
 local function unavailable(hook, err)
     hook:report(err)
-    local seconds = math.max(1, math.ceil(err and err.retry_after or 1))
     return refuse(503, "temporarily_unavailable", "no token for the moment",
-        { ["Retry-After"] = seconds })
+        { ["Retry-After"] = answer.retry_after(err) })
 end
 
 local function grant(hook, given)

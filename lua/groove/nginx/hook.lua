@@ -24,7 +24,6 @@ local WHERE = "groove.nginx.setup"
 local TICK_SECONDS = 1
 local LOG_SECONDS = 10
 local ATTEMPT_SECONDS = 15
-local SHUTDOWN_SECONDS = 1
 local REJECT_SECONDS = 1
 
 local hook = {}
@@ -166,9 +165,9 @@ end
 
 local function publish(self, text)
     local info = self.source:info()
-    if info.origin == "adopted" and self.store:has_token() then
+    if not info.expires_in or info.origin == "adopted" and self.store:has_token() then
         return
-    elseif not self.store:publish(text, info.expires_in or 0, info.age or 0) then
+    elseif not self.store:publish(text, info.expires_in, info.age) then
         go_alone(self)
     end
 end
@@ -391,7 +390,7 @@ function hook:prefetch()
         self:retire()
     end
     self.pid, self.kept = nil, nil
-    core.shutdown(SHUTDOWN_SECONDS) -- no thread stays in the master
+    core.shutdown(0) -- no thread stays in the master
 end
 
 return M

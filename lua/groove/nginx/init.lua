@@ -13,6 +13,7 @@
 --
 -- @module groove.nginx
 
+local answer = require("groove.nginx.answer")
 local board = require("groove.nginx.board")
 local check = require("groove.check")
 local errors = require("groove.errors")
@@ -60,12 +61,8 @@ local OPTIONS = check.index(SOURCE_OPTIONS, M.options)
 
 local made = {}
 
-local function retry_after(err)
-    return math.max(1, math.ceil(err.retry_after or 1))
-end
-
 local function answer_unavailable(err)
-    ngx.header["Retry-After"] = retry_after(err)
+    ngx.header["Retry-After"] = answer.retry_after(err)
     return ngx.exit(ngx.HTTP_SERVICE_UNAVAILABLE)
 end
 
@@ -132,25 +129,23 @@ local SETS = {
 }
 local PARAMETER = "accessToken"
 
--- What is left of a query without the parameter, however that is written.
+-- What is left of a query without the parameter, however that is written. Some servers take a ";"
+-- for an "&".
 local function without_parameter(args)
-    local kept = {}
-    for part in args:gmatch("[^&]+") do
+    local kept = args:gsub("([^&;]+)[&;]?", function(part)
         local name = ngx.unescape_uri(part:match("^[^=]*"))
-        if name:lower() ~= PARAMETER:lower() then
-            kept[#kept + 1] = part
-        end
-    end
-    return kept
+        return name:lower() == PARAMETER:lower() and "" or nil
+    end)
+    return (kept:gsub("[&;]+$", ""))
 end
 
 -- value: nil takes away what the client has sent.
 local function set_parameter(value)
-    local parts = without_parameter(ngx.var.args or "")
+    local args = without_parameter(ngx.var.args or "")
     if value then
-        parts[#parts + 1] = PARAMETER .. "=" .. ngx.escape_uri(value)
+        args = (args ~= "" and args .. "&" or "") .. PARAMETER .. "=" .. ngx.escape_uri(value)
     end
-    ngx.req.set_uri_args(table.concat(parts, "&"))
+    ngx.req.set_uri_args(args)
 end
 
 -- In a query the token goes without a header: a client's own would contradict it.

@@ -48,7 +48,15 @@ function M.new(dict, name, fingerprint, timeout)
         failure_key = prefix .. "failure",
         rejected_key = prefix .. "rejected",
         lease = math.max(LEASE_MIN, timeout + LEASE_MARGIN),
+        full = false,
     }, mt)
+end
+
+-- Writes what is not there yet. Others may have filled the dictionary since it was looked at.
+local function add(self, key, value, seconds)
+    local ok, problem = self.dict:safe_add(key, value, seconds)
+    self.full = self.full or problem == "no memory"
+    return ok
 end
 
 -- --- who leads -----------------------------------------------------------------------------------
@@ -57,15 +65,18 @@ local function me()
     return tostring(ngx.worker.pid())
 end
 
-local function is_gone(pid)
+--- Whether a process is no more.
+-- @param pid a number, or what may be one as text
+-- @treturn boolean
+function M.is_gone(pid)
     pid = tonumber(pid)
     return pid ~= nil and C.kill(pid, 0) ~= 0 and ffi.errno() ~= EPERM
 end
 
 -- Of those who find the same leader gone only the first takes its place.
 local function succeed(self, holder)
-    if not is_gone(holder)
-        or not self.dict:safe_add(self.lease_key .. ":" .. holder, me(), self.lease) then
+    if not M.is_gone(holder)
+        or not add(self, self.lease_key .. ":" .. holder, me(), self.lease) then
         return false
     end
     return self:seize()
@@ -86,7 +97,7 @@ end
 --- Leads if nobody else does.
 -- @treturn boolean whether this worker leads
 function store:lead()
-    if self.dict:safe_add(self.lease_key, me(), self.lease) then
+    if add(self, self.lease_key, me(), self.lease) then
         return true
     end
     local holder = self.dict:get(self.lease_key)
@@ -114,14 +125,14 @@ end
 --- Whether there is room for anything.
 -- @treturn boolean
 function store:has_room()
-    local ok, problem = self.dict:safe_add(self.lease_key .. ":room", true, self.lease)
-    return ok or problem ~= "no memory"
+    add(self, self.lease_key .. ":room", true, self.lease)
+    return not self.full
 end
 
---- Whether a token has turned out to be too big: then everybody is alone.
+--- Whether there has turned out to be no room: then everybody is alone.
 -- @treturn boolean
 function store:gave_up()
-    return self.dict:get(self.lease_key) == ALONE
+    return self.full or self.dict:get(self.lease_key) == ALONE
 end
 
 -- --- the token -----------------------------------------------------------------------------------
@@ -165,14 +176,15 @@ end
 --- Takes note that the API refuses a token.
 -- @tparam string token
 -- @treturn boolean whether another one is to be asked for by who called: once a second at most
--- @treturn boolean whether the token is not to be used: this one has been refused
+-- @treturn boolean whether the token is not to be used: this one has been refused, or that cannot
+-- be written down
 function store:reject(token)
     local mark = ngx.crc32_long(token)
-    if self.dict:safe_add(self.rejected_key, mark, REJECT_SECONDS) then
+    if add(self, self.rejected_key, mark, REJECT_SECONDS) then
         self.dict:delete(self.token_key)
         return true, true
     end
-    return false, self.dict:get(self.rejected_key) == mark
+    return false, self.full or self.dict:get(self.rejected_key) == mark
 end
 
 -- --- why there is none ---------------------------------------------------------------------------
