@@ -23,6 +23,8 @@ VARIANT ?=
 BUILD   := build$(VARIANT:%=/%)
 FLAGS_asan := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FLAGS_tsan := -O1 -fno-omit-frame-pointer -fsanitize=thread
+FLAGS_fuzz := -DGROOVE_FUZZING -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
+              -fno-sanitize-recover=undefined
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion
 PKGS     := libcurl jansson
@@ -51,6 +53,10 @@ MODULE      := $(BUILD)/$(LUA)/groove/core.so
 SUPPORT_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
 HOST_OBJ    := $(BUILD)/$(LUA)/host/host.o
 HOST_TESTS  := $(patsubst tests/host/%.c,$(BUILD)/$(LUA)/host/%,$(filter-out %/host.c,$(wildcard tests/host/*.c)))
+FUZZ_C      := $(patsubst %,$(BUILD)/tests/fuzz/%,answer headers)
+FUZZ_LUA    := $(patsubst %,$(BUILD)/$(LUA)/fuzz/%,arguments pages sandbox)
+# What calls a harness: libFuzzer, or a program that runs the inputs that are there.
+FUZZ_MAIN   := $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer,$(BUILD)/tests/fuzz/replay.o)
 C_TESTS     := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/test_*.c tests/simulate.c))
 
 LUA_DIR     := $(PREFIX)/share/lua/$(LUA_ABI)
@@ -61,9 +67,9 @@ env_of = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
          LUA_CPATH='$(CURDIR)/$(1)/$(LUA)/?.so;;'
 
 .DELETE_ON_ERROR:
-.PHONY: all every static engine help needs deps deps-base deps-test deps-hosts deps-lint deps-bench deps-docs env demo \
-        sandbox test tests host every-host check hosts bench fuzz exits memory lint format docs asan tsan \
-        sanitized install uninstall clean
+.PHONY: all every static engine help needs deps deps-base deps-test deps-hosts deps-lint deps-fuzz deps-bench \
+        deps-docs env demo sandbox test tests host every-host check hosts bench fuzz fuzz-short fuzzers stress \
+        exits memory lint format docs asan tsan sanitized install uninstall clean
 
 all: $(MODULE)
 
@@ -79,7 +85,8 @@ help:
 	@echo 'make lint       formatting, compiler warnings (gcc, clang), clang-tidy, cppcheck, luacheck'
 	@echo 'make format     rewrite the C files as make lint wants them'
 	@echo 'make docs       the reference, as pages for a browser: build/docs/index.html'
-	@echo 'make fuzz       10,000 rounds of everything at once, under both sanitizers (SEED=1)'
+	@echo 'make fuzz       libFuzzer on what comes from outside, 20 minutes each (FUZZ_SECONDS=1200 JOBS=1)'
+	@echo 'make stress     10,000 rounds of everything at once, under both sanitizers (SEED=1)'
 	@echo 'make exits      4,000 processes that end during transfers, and as many with TLS'
 	@echo 'make memory     each allocation of a Lua state fails in turn, on $(LUAS)'
 	@echo 'make asan tsan  the tests under AddressSanitizer + UBSan, under ThreadSanitizer'
@@ -158,9 +165,25 @@ $(BUILD)/$(LUA)/host/%: tests/host/%.c $(HOST_OBJ) $(SUPPORT_OBJ) $(STATIC) Make
 	$(COMPILE) $(LUA_FLAGS) -Itests/support -DMODULES='"$(BUILD)/$(LUA)"' -MF $@.d -o $@ $< $(HOST_OBJ) \
 	    $(SUPPORT_OBJ) $(LDFLAGS) $(STATIC) $(LUA_LIBS) -lcmocka $(LIBS) -lm
 
-$(BUILD)/$(LUA)/host/fuzz: | $(MODULE)
+$(BUILD)/$(LUA)/host/stress: | $(MODULE)
 
-host: $(HOST_TESTS)
+host: $(HOST_TESTS) fuzzers
+
+# What is fuzzed: see tests/fuzz/README.md.
+$(BUILD)/tests/fuzz/replay.o: tests/fuzz/replay.c Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) -c -o $@ $<
+
+$(FUZZ_C): $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(filter %.o,$(FUZZ_MAIN)) $(ARCHIVE) Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) -MF $@.d -o $@ $< $(FUZZ_MAIN) $(LDFLAGS) $(ARCHIVE) $(LIBS) -lm
+
+$(FUZZ_LUA): $(BUILD)/$(LUA)/fuzz/%: tests/fuzz/script.c $(filter %.o,$(FUZZ_MAIN)) $(STATIC) Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) $(LUA_FLAGS) -Isrc -DSCRIPT='"tests/fuzz/$*.lua"' -MF $@.d -o $@ $< $(FUZZ_MAIN) $(LDFLAGS) \
+	    $(STATIC) $(LUA_LIBS) $(LIBS) -lm
+
+fuzzers: $(FUZZ_C) $(FUZZ_LUA)
 
 every:
 	@+for lua in $(LUAS); do $(MAKE) --no-print-directory LUA=$$lua all || exit 1; done
@@ -169,7 +192,8 @@ every-host:
 	@+for lua in $(LUAS); do $(MAKE) --no-print-directory LUA=$$lua host || exit 1; done
 
 -include $(CORE_OBJ:.o=.d) $(BINDING_OBJ:.o=.d) $(STATIC_OBJ:.o=.d) $(ENGINE).d $(SUPPORT_OBJ:.o=.d) $(C_TESTS:=.d) \
-         $(HOST_OBJ:.o=.d) $(HOST_TESTS:=.d)
+         $(HOST_OBJ:.o=.d) $(HOST_TESTS:=.d) $(FUZZ_C:=.d) $(FUZZ_LUA:=.d) \
+         $(BUILD)/tests/fuzz/replay.d
 
 # --- run ---------------------------------------------------------------------------------------------
 # A recipe that may install packages builds in a second make, which then sees them.
@@ -177,7 +201,7 @@ every-host:
 deps:
 	@LUA=$(LUA) LUAS='$(LUAS)' tools/deps.sh base test
 
-deps-base deps-test deps-hosts deps-lint deps-bench deps-docs:
+deps-base deps-test deps-hosts deps-lint deps-fuzz deps-bench deps-docs:
 	@LUA=$(LUA) LUAS='$(LUAS)' tools/deps.sh $(@:deps-%=%)
 
 env:
@@ -213,14 +237,23 @@ asan tsan:
 sanitized:
 	@tools/sanitized.sh $(VARIANT) $(BUILD) $(LUA)
 
-# What `make test` does in part, in full. SEED=n: another course of the fuzz.
+# What `make test` does in part, in full. SEED=n: another course of the stress.
 SEED ?= 1
+FUZZ_SECONDS ?= 1200
+JOBS ?= 1
 
-fuzz: deps
+fuzz: deps deps-fuzz
+	@+$(MAKE) --no-print-directory -s VARIANT=fuzz CC=clang fuzzers
+	@tools/fuzz.sh build/fuzz $(LUA) $(FUZZ_SECONDS) $(JOBS) $(FUZZ)
+
+fuzz-short:
+	@+$(MAKE) --no-print-directory FUZZ_SECONDS=30 JOBS=2 fuzz
+
+stress: deps
 	@+$(MAKE) --no-print-directory -s VARIANT=asan all host
 	@+$(MAKE) --no-print-directory -s VARIANT=tsan all host
 	@for variant in asan tsan; do \
-	    tools/sanitized.sh $$variant build/$$variant $(LUA) build/$$variant/$(LUA)/host/fuzz 10000 $(SEED) || exit 1; \
+	    tools/sanitized.sh $$variant build/$$variant $(LUA) build/$$variant/$(LUA)/host/stress 10000 $(SEED) || exit 1; \
 	done
 
 exits: deps

@@ -184,7 +184,7 @@ describe("request", function()
     it("refuses paths that are not what they seem", function()
         assert.is_nil(request.path_problem("/1/content/music.a+b/x%20y"))
         for _, bad in ipairs({ "", "x", "//[", "/a b", "/a?b", "/a#b", "/a/../b", "/a/./b", "/..",
-            "/%2e%2E/x", "/a\r\nb", "/\\" }) do
+            "/%2e%2E/x", "/a\r\nb", "/\\", "/100%", "/a%2" }) do
             assert.is_string(request.path_problem(bad), bad)
         end
     end)

@@ -437,7 +437,7 @@ end
 function M.path_problem(path)
     if not path:find("^/") then
         return "must begin with '/'"
-    elseif path:find("[^A-Za-z0-9%-._~/%%+:@!$&'()*,;=]") then
+    elseif path:gsub("%%%x%x", ""):find("[^A-Za-z0-9%-._~/+:@!$&'()*,;=]") then
         return "must be percent-encoded, without a query"
     end
     for segment in path:gmatch("[^/]+") do

@@ -71,6 +71,23 @@ static bool well_formed(const char *code, size_t len)
            strspn(code, "abcdefghijklmnopqrstuvwxyz0123456789_.-") == len;
 }
 
+/* What a code becomes, and what of a secret's spelling a service may have changed in repeating it. */
+static char normalised(char c)
+{
+    if (c == '.' || c == '-')
+        return '_';
+    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool equal_normalised(const char *a, const char *b, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (normalised(a[i]) != normalised(b[i]))
+            return false;
+    }
+    return true;
+}
+
 /* Whether any 8 bytes of the code (all of it, or all of the secret, if shorter) are in the secret:
  * that also finds a service that repeats a part of it. */
 static bool repeats_secret(const char *code, size_t len, const struct gr_secret *secret)
@@ -84,8 +101,10 @@ static bool repeats_secret(const char *code, size_t len, const struct gr_secret 
     if (window > secret->len)
         window = secret->len;
     for (size_t i = 0; i + window <= len; i++) {
-        if (memmem(secret->bytes, secret->len, code + i, window))
-            return true;
+        for (size_t j = 0; j + window <= secret->len; j++) {
+            if (equal_normalised(code + i, secret->bytes + j, window))
+                return true;
+        }
     }
     return false;
 }
@@ -93,7 +112,7 @@ static bool repeats_secret(const char *code, size_t len, const struct gr_secret 
 static void copy_normalised(char *to, const char *code)
 {
     for (; *code; code++)
-        *to++ = (*code == '.' || *code == '-') ? '_' : *code;
+        *to++ = normalised(*code);
     *to = '\0';
 }
 

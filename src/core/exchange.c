@@ -208,29 +208,32 @@ static bool add_field(struct gr_exchange *exchange, const char *line, size_t len
     return true;
 }
 
+bool gr_exchange_take_line(struct gr_exchange *exchange, const char *line, size_t len)
+{
+    size_t kept = trimmed(line, len);
+    if (len >= 5 && memcmp(line, "HTTP/", 5) == 0) {
+        exchange->fields.len = 0; /* what came before was an interim answer, or a proxy's */
+        return true;
+    }
+    if (!memchr(line, ':', kept) || line[0] == ' ' || line[0] == '\t')
+        return true; /* the rest of a folded line (RFC 9112 5.2) could pass for a field */
+    if (add_field(exchange, line, kept))
+        return true;
+    gr_error_set(&exchange->error, GR_E_TRANSPORT, "answer_too_large", 0, false,
+                 "the answer's headers are larger than %d bytes", MAX_FIELDS);
+    return false;
+}
+
 static size_t on_header(char *line, size_t size, size_t count, void *arg)
 {
-    struct gr_exchange *exchange = arg;
-    size_t whole = size * count, len = trimmed(line, whole);
-    if (whole >= 5 && memcmp(line, "HTTP/", 5) == 0) {
-        exchange->fields.len = 0; /* what came before was an interim answer, or a proxy's */
-        return whole;
-    }
-    if (line[0] == ' ' || line[0] == '\t' || !memchr(line, ':', len))
-        return whole; /* the rest of a folded line (RFC 9112 5.2) could pass for a field */
-    if (!add_field(exchange, line, len)) {
-        gr_error_set(&exchange->error, GR_E_TRANSPORT, "answer_too_large", 0, false,
-                     "the answer's headers are larger than %d bytes", MAX_FIELDS);
-        return 0;
-    }
-    return whole;
+    return gr_exchange_take_line(arg, line, size * count) ? size * count : 0;
 }
 
 const char *gr_exchange_field(const struct gr_exchange *exchange, const char *name, size_t *len)
 {
     size_t name_len = strlen(name);
-    const char *at = exchange->fields.data, *end = at + exchange->fields.len;
-    while (at && at < end) {
+    const char *at = exchange->fields.data, *end = at ? at + exchange->fields.len : NULL;
+    while (at < end) {
         const char *stop = memchr(at, '\n', (size_t)(end - at));
         size_t line = (size_t)(stop - at);
         if (line > name_len && at[name_len] == ':' && memcmp(at, name, name_len) == 0) {
@@ -317,6 +320,10 @@ static void set_connection(struct gr_exchange *exchange, CURL *easy, bool https)
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                      (long)(fmin(exchange->connect_timeout, 1e6) * 1000) + 1);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    /* A name server that does not answer holds up its own request, and not all others and the shutdown. */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
     curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
 }
 

@@ -91,6 +91,10 @@ bool gr_exchange_add_header(struct gr_exchange *exchange, const char *name, size
  * a name has to be looked up for one that is threadless. */
 bool gr_exchange_open(struct gr_exchange *exchange, CURL *easy);
 
+/* Takes a line of the answer's head, the status line included, with or without its end. false: there are too
+ * many of them; exchange->error says so. */
+bool gr_exchange_take_line(struct gr_exchange *exchange, const char *line, size_t len);
+
 /* Takes over libcurl's verdict. */
 void gr_exchange_close(struct gr_exchange *exchange, CURLcode code);
 

@@ -5,6 +5,7 @@
 -- @module groove.sandbox.body
 
 local params = require("groove.sandbox.params")
+local text = require("groove.sandbox.text")
 
 local M = {}
 
@@ -191,10 +192,11 @@ local function decoded(request, json)
     if kind ~= "" and kind ~= "application/json" then
         return invalid("The body must be application/json")
     end
-    local text = request.body or ""
-    local read, object = pcall(json.decode, text)
-    -- An empty list and an empty object look the same once they are decoded.
-    if not read or type(object) ~= "table" or not text:find("^%s*{") then
+    local sent = request.body or ""
+    local read, object = pcall(json.decode, sent)
+    -- An empty list and an empty object look the same once they are decoded. JSON libraries leave
+    -- bytes that are no UTF-8 alone, and an answer that repeats them would be no JSON.
+    if not read or type(object) ~= "table" or not sent:find("^%s*{") or not text.is_utf8(sent) then
         return invalid("The body must be a JSON object")
     end
     return object

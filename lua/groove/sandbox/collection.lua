@@ -262,7 +262,7 @@ end
 --- Goes on with a list, by a token whose place begins with "collection\n". There must be a user.
 function M.continue(params, context)
     local place, offset, size = paging.read(params.continuation_token)
-    local culture, what, rest = (place or ""):match("^collection\n([^\n]*)\n(%l+)\n(.*)$")
+    local culture, what, rest = (place or ""):match("^collection\n(%a+%-%a+)\n(%l+)\n(.*)$")
     local own_context = setmetatable({ culture = culture }, { __index = context })
     if what == "browse" and params.type then
         return continue_browse(params, rest, offset, size, own_context)

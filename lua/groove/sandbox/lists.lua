@@ -46,7 +46,7 @@ end
 -- of this endpoint's
 function M.resume(params, context, endpoint)
     local place, offset, size = paging.read(params.continuation_token)
-    local culture, of, rest = (place or ""):match("^([^\n]*)\n([^\n]*)\n?(.*)$")
+    local culture, of, rest = (place or ""):match("^(%a+%-%a+)\n([^\n]*)\n?(.*)$")
     if of ~= endpoint then
         return nil
     end

@@ -153,8 +153,8 @@ function M.radio_next(params, context)
         return nil, NO_RESULT
     end
     local payload = seal.open(params.id:match(SESSION_PATTERN) or "")
-    local id, position, expires = (payload or ""):match("^(%S+)\n(%d+)\n([%d.]+)$")
-    if not id then
+    local id, position, expires = (payload or ""):match("^(%S+)\n(%d+)\n(%d+%.%d+)$")
+    if not id or #position > 15 then
         return nil, { code = "INVALID_INPUT_PARAMETER", message = "Invalid session id" }
     end
     radio = find_radio(context.user, id)

@@ -83,7 +83,7 @@ end
 function M.play(request)
     local id = request.path:match("^/audio/([^/]+)%.mp3$")
     local sealed = text.unescape(text.fields(request.query).rid or "")
-    local named, expires = (seal.open(sealed) or ""):match("^audio\n([^\n]+)\n([%d.]+)$")
+    local named, expires = (seal.open(sealed) or ""):match("^audio\n([^\n]+)\n(%d+%.%d+)$")
     if named ~= id or request.time >= tonumber(expires) then
         return { status = 403, headers = { ["Content-Type"] = "text/plain" }, body = "" }
     end

@@ -78,6 +78,22 @@ function M.escape(text)
     return (text:gsub("[^%w%-%._~]", escape_byte))
 end
 
+local SEQUENCES = {
+    "[\194-\223][\128-\191]",
+    "\224[\160-\191][\128-\191]", "[\225-\236\238\239][\128-\191][\128-\191]",
+    "\237[\128-\159][\128-\191]", "\240[\144-\191][\128-\191][\128-\191]",
+    "[\241-\243][\128-\191][\128-\191][\128-\191]", "\244[\128-\143][\128-\191][\128-\191]",
+}
+
+--- Whether a text is UTF-8 (RFC 3629).
+function M.is_utf8(text)
+    for i = 1, text:find("[\128-\255]") and #SEQUENCES or 0 do
+        -- Something has to stay in between, or what was apart would become a sequence.
+        text = text:gsub(SEQUENCES[i], ".")
+    end
+    return not text:find("[\128-\255]")
+end
+
 --- Reads "a=1&b=2" without decoding the values.
 -- @return a table of names to the first value of each, and the name that came twice, if any
 function M.fields(text)

@@ -1,5 +1,5 @@
 /* All of it at once, at random: states that come and go in several threads, with calls under way, forks,
- * signals, the module loaded beside. usage: fuzz ITERATIONS [SEED]
+ * signals, the module loaded beside. usage: stress ITERATIONS [SEED]
  * What a seed does is the same at each run, when it does it is not. */
 #include <errno.h>
 #include <pthread.h>
@@ -19,7 +19,7 @@
 
 enum { THREADS = 4, HANGS_AFTER_S = 60 };
 
-static struct host_script script = {.file = "tests/host/fuzz.lua"};
+static struct host_script script = {.file = "tests/host/stress.lua"};
 static uint64_t the_seed = 1;
 static atomic_uint failures;
 

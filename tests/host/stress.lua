@@ -1,5 +1,5 @@
--- What fuzz.c does with each of its states, in any order: every function takes a random number and
--- leaves things behind for the others.
+-- What stress.c does with each of its states, in any order: every function takes a random number
+-- and leaves things behind for the others.
 local long_url, short_url, failing_url, refusing_url, -- token services
     good_api, slow_api, broken_api, mute_api = ...
 require("cjson") -- now, and not while somebody forks
@@ -72,7 +72,7 @@ end
 
 local function source_options(url, identity)
     return {
-        token_url = url, client_id = "fuzz", client_secret = "fuzz's own",
+        token_url = url, client_id = "stress", client_secret = "stress's own",
         params = { identity = identity },
     }
 end
