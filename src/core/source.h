@@ -109,7 +109,7 @@ bool gr_source_invalidate(struct gr_handle *handle, const char *token, size_t le
 void gr_source_renew(struct gr_handle *handle, enum gr_renewal renewal);
 
 /* Takes over a token that somebody else obtained `age` seconds ago, if it was issued later than the one
- * held and is usable. Whether it did. The bytes must have passed gr_answer_token_ok. */
+ * held and is usable. Whether it did. The bytes must be printable ASCII (RFC 6749 appendix A.12). */
 bool gr_source_adopt(struct gr_handle *handle, const char *token, size_t len, double expires_in,
                      double age);
 
