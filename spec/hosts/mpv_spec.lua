@@ -77,7 +77,7 @@ describe("examples/mpv", function()
             assert.matches("clientInstanceId=" .. INSTANCE, entry.query)
         end
         assert.equal(2, #requests("/preview$"))
-        assert.is_true(#requests("^/preview/.+%.mp3$") >= 2)
+        assert.is_true(#requests("^/audio/.+%.mp3$") >= 2)
     end)
 
     it("does not wait in its thread for the service", function()

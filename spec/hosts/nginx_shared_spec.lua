@@ -6,12 +6,16 @@ local nginx = require("spec.support.nginx")
 local service = require("spec.support.service")
 local shell = require("spec.support.shell")
 
--- 204 for a token of ours.
+-- 204 for a token of ours; with "refuse", 401 for the first token that comes, and for no other.
 local SERVER = [[
 location = /upstream {
     content_by_lua_block {
         local token = (ngx.var.http_authorization or ""):match("^Bearer (.+)$")
-        ngx.status = tonumber(ngx.var.arg_status) or token and #token > 20 and 204 or 403
+        ngx.status = token and #token > 20 and 204 or 403
+        if ngx.var.arg_refuse then
+            ngx.shared.tokens:add("refused", token)
+            ngx.status = ngx.shared.tokens:get("refused") == token and 401 or ngx.status
+        end
         ngx.header["X-Worker"] = ngx.var.http_x_worker
     }
 }
@@ -197,12 +201,12 @@ describe("groove.nginx with a shared dictionary", function()
         local before = service.token_requests(sandbox)
         local proxy = start()
         reach_both(proxy, "/", is_good)
-        reach_both(proxy, "/?status=401")
+        reach_both(proxy, "/?refuse=1")
         assert.is_true(service.eventually(function()
             return requests_since(before) == 2
         end))
         service.pause(1.2)
-        reach_both(proxy, "/", is_good)
+        reach_both(proxy, "/?refuse=1", is_good)
         assert.equal(2, requests_since(before))
     end)
 
