@@ -178,7 +178,9 @@ function M.options(where, index, options, into)
         if not descriptor then
             M.fail(where .. ": unknown option '" .. tostring(name) .. "'")
         end
-        if not M.is(descriptor.type, value) then
+        local kind = descriptor.type
+        local test = TYPES[kind][2]
+        if test and not test(value) or not test and type(value) ~= kind then
             M.argument(where, name, descriptor.type, value)
         elseif descriptor.choices then
             choice(where, descriptor, value)

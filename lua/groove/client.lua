@@ -224,11 +224,14 @@ for name, row in pairs(endpoints.rows) do
 end
 
 local function build_flow(await, client, plan)
-    local token, err = source.obtain(await, plan.source, core.now() + plan.seconds, false)
+    local token, err = plan.source:peek(), nil
+    if not token then
+        token, err = source.obtain(await, plan.source, core.now() + plan.seconds, false)
+    end
     if not token then
         return nil, err
     end
-    return pages.remember(transfer.message(client, plan, plan, token), plan, plan.path)
+    return pages.sign(transfer.message(client, plan, plan, token), plan)
 end
 
 local function row_named(where, name)

@@ -136,6 +136,12 @@ local function list_encoder(parameter)
     end
 end
 
+-- Of the numbers that are asked for, most are these.
+local DIGITS = {}
+for i = 0, 100 do
+    DIGITS[i] = string.format("%d", i)
+end
+
 local function integer_encoder(parameter)
     local min, max = parameter.min, parameter.max
     local text = max and "must be from " .. min .. " to " .. max
@@ -146,7 +152,7 @@ local function integer_encoder(parameter)
         if value < min or value >= beyond then
             return nil, text
         end
-        return string.format("%d", value)
+        return DIGITS[value] or string.format("%d", value)
     end
 end
 

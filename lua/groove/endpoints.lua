@@ -115,8 +115,10 @@ function M.allowed(parameter, values)
     if not found then
         return parameter.values
     end
-    for _, name in ipairs(found.by) do
-        found = found[(values[name] or ""):lower()]
+    local by = found.by
+    for i = 1, #by do
+        local value = values[by[i]] or ""
+        found = found[value] or found[value:lower()]
         if not found or found[1] then
             break
         end

@@ -27,10 +27,23 @@ function M.remember(page, plan, path)
     return page
 end
 
---- What is remembered of an answer.
+--- Remembers what a request was built of: as its metatable, which costs less than an entry in a
+-- weak table, and a request is no answer, whose members a program may go through.
+-- @tparam table built
+-- @tparam table plan
+-- @treturn table built
+function M.sign(built, plan)
+    return setmetatable(built, plan)
+end
+
+--- What is remembered of an answer, or of a request that was built.
 -- @tparam table page
 -- @treturn ?table
 function M.record(page)
+    local plan = getmetatable(page)
+    if type(plan) == "table" and rawget(plan, "target") then
+        return { plan = plan, path = plan.path }
+    end
     return records[page]
 end
 

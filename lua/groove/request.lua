@@ -128,6 +128,7 @@ local function compile(row)
         pieces = compile_path(row),
     }
     compile_arguments(row, compiled)
+    compiled.path = not compiled.pieces[2] and compiled.pieces[1] or nil
     return compiled
 end
 
@@ -260,7 +261,7 @@ local function arguments_of(compiled, where, positional)
     local fields = compiled.fields and fields_of(compiled, where, positional) or arguments
     local given = positional[compiled.count + 1]
     local options = check.options(where, compiled.options, given, arguments)
-    for name, value in pairs(compiled.defaults) do
+    for name, value in next, compiled.defaults do
         if arguments[name] == nil then
             arguments[name] = value
         end
@@ -314,7 +315,10 @@ end
 function M.plan(where, row, defaults, positional)
     local compiled = compiled_of(row)
     local values, fields, options = arguments_of(compiled, where, positional)
-    local path, err = path_of(compiled.pieces, values)
+    local path, err = compiled.path, nil
+    if not path then
+        path, err = path_of(compiled.pieces, values)
+    end
     if not path then
         return nil, err
     end
