@@ -190,6 +190,13 @@ describe("paging", function()
         assert.equal("https://api.test/1/content/music/search?continuationToken=A", seen[1].url)
     end)
 
+    it("takes no answer for a request that build has made", function()
+        local client = api.client(THREE)
+        local page = client:search("x")
+        local again = assert(client:parse("search", { status = 200, body = "{}" }, page))
+        assert.same({}, again)
+    end)
+
     it("uses the token and time of the call that it continues", function()
         local client, seen = api.client(THREE)
         local page = client:search("x", { user_token = "user's", timeout = 7 })

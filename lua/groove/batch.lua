@@ -36,20 +36,19 @@ end
 --- Gets an answer ready for the program: it remembers its request, and has its aliases.
 -- @param value a table, or what is returned as it is
 -- @tparam table plan
--- @tparam string path of the request
 -- @return value
-function M.finish(value, plan, path)
+function M.finish(value, plan)
     local aliases = plan.row.aliases
     if aliases and type(value) == "table" then
         setmetatable(value, alias_metatable(aliases))
     end
-    return pages.remember(value, plan, path)
+    return pages.remember(value, plan, plan.path)
 end
 
 local function single(await, client, plan)
     local deadline = core.now() + plan.seconds
     local value, err = transfer.exchange(await, client, plan, plan, deadline)
-    return M.finish(value, plan, plan.path), err
+    return M.finish(value, plan), err
 end
 
 local function looked_up(await, client, plan)

@@ -281,14 +281,11 @@ function methods:parse(name, answer, built)
     check.argument(where, "response.headers", "table", answer.headers, true)
     check.argument(where, "response.body", "string", answer.body, true)
     check.argument(where, "request", "table", built, true)
-    local record = built and pages.record(built)
-    local format = record and record.plan.format or response.format(answer)
-    local token = record and request.token_of(built)
+    local plan = built and pages.plan_of(built)
+    local format = plan and plan.format or response.format(answer)
+    local token = plan and request.token_of(built)
     local value, err = response.read(answer, self._json, format, token)
-    if record then
-        return batch.finish(value, record.plan, record.path), err
-    end
-    return batch.finish(value, { row = row }), err
+    return batch.finish(value, plan or { row = row }), err
 end
 
 local SEND_OPTIONS = check.index({

@@ -36,14 +36,18 @@ function M.sign(built, plan)
     return setmetatable(built, plan)
 end
 
---- What is remembered of an answer, or of a request that was built.
+--- The plan that a request was built of.
+-- @tparam table built
+-- @treturn ?table
+function M.plan_of(built)
+    local plan = getmetatable(built)
+    return type(plan) == "table" and rawget(plan, "target") and plan or nil
+end
+
+--- What is remembered of an answer.
 -- @tparam table page
 -- @treturn ?table
 function M.record(page)
-    local plan = getmetatable(page)
-    if type(plan) == "table" and rawget(plan, "target") then
-        return { plan = plan, path = plan.path }
-    end
     return records[page]
 end
 
