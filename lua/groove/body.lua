@@ -8,26 +8,18 @@ local errors = require("groove.errors")
 
 local M = {}
 
-local function is_absent(value)
-    return value == nil or type(value) == "table" and value[1] == nil
-end
-
-local function bad_id(id)
-    if id == "" then
-        return "must not be empty"
-    elseif id:find("%c") then
-        return "must not have control characters"
-    end
+local function list_of(value)
+    return type(value) == "table" and value or { value }
 end
 
 local CHECKS = {
     string = encode.bad_length,
     id = function(_, value)
-        return bad_id(value)
+        return encode.bad_id(value)
     end,
     ids = function(_, value)
-        for _, id in ipairs(type(value) == "table" and value or { value }) do
-            local problem = bad_id(id)
+        for _, id in ipairs(list_of(value)) do
+            local problem = encode.bad_id(id)
             if problem then
                 return "must be ids, each of which " .. problem
             end
@@ -37,7 +29,7 @@ local CHECKS = {
 
 local function problem_of(part, values)
     local value = values[part.name]
-    if is_absent(value) then
+    if not encode.is_given(value) then
         return part.required and (part.type == "ids" and "must be at least one id" or "is required")
     end
     local check = CHECKS[part.type]
@@ -46,7 +38,7 @@ end
 
 local function lacks_all(names, values)
     for _, name in ipairs(names) do
-        if not is_absent(values[name]) then
+        if encode.is_given(values[name]) then
             return false
         end
     end
@@ -64,10 +56,6 @@ local function checked(row, values)
         return errors.argument(row.takes, "must have at least one of "
             .. table.concat(row.one_of, ", "))
     end
-end
-
-local function list_of(value)
-    return type(value) == "table" and value or { value }
 end
 
 -- All that is spread over several requests, in the row's order: { entry of the list, its id }.

@@ -38,6 +38,28 @@ function M.escape_query(text)
     return (text:gsub(RESERVED, QUERY_HEX))
 end
 
+local function unhex(digits)
+    return string.char(tonumber(digits, 16))
+end
+
+--- Decodes `%xx`.
+-- @tparam string text
+-- @treturn string
+function M.unescape(text)
+    return (text:gsub("%%(%x%x)", unhex))
+end
+
+--- What is wrong with an id, wherever it goes.
+-- @tparam string id
+-- @treturn ?string
+function M.bad_id(id)
+    if id == "" then
+        return "must not be empty"
+    elseif id:find("%c") then
+        return "must not have control characters"
+    end
+end
+
 --- An id as a segment of a path.
 -- @tparam string id
 -- @treturn ?string
@@ -45,12 +67,12 @@ end
 function M.segment(id)
     if not id:find(RESERVED) and id:find("[^.]") then
         return id
-    elseif id == "" then
-        return nil, "must not be empty"
     elseif id == "." or id == ".." then
         return nil, "must not be '.' or '..'"
-    elseif id:find("%c") then
-        return nil, "must not have control characters"
+    end
+    local problem = M.bad_id(id)
+    if problem then
+        return nil, problem
     end
     return M.escape(id)
 end
@@ -208,8 +230,10 @@ function M.encoder(parameter)
     return text_encoder(parameter)
 end
 
-local function given(values, name)
-    local value = values[name]
+--- Whether a value says anything: an empty list does not.
+-- @param value
+-- @treturn boolean
+function M.is_given(value)
     return value ~= nil and (type(value) ~= "table" or value[1] ~= nil)
 end
 
@@ -219,14 +243,14 @@ end
 -- @treturn ?string
 function M.conflict(parameter, values)
     for _, other in ipairs(parameter.exclusive or {}) do
-        if given(values, other) then
+        if M.is_given(values[other]) then
             return "cannot be given together with " .. other .. "; only one of them"
         end
     end
     local only = parameter.only_with
     if only and (values[only[1]] or only[2]):lower() ~= only[2] then
         return "can be given only with " .. only[1] .. " " .. only[2]
-    elseif parameter.needs and not given(values, parameter.needs) then
+    elseif parameter.needs and not M.is_given(values[parameter.needs]) then
         return "can be given only together with " .. parameter.needs
     end
 end

@@ -31,7 +31,6 @@ local function compile_parameter(parameter)
         required_unless = parameter.required_unless,
         default_from = parameter.default_from or "",
         needed = parameter.required or parameter.required_unless,
-        wanted = parameter.required or parameter.required_unless or parameter.default_from,
     }
 end
 
@@ -128,12 +127,8 @@ local function compile(row)
         pieces = compile_path(row),
     }
     compile_arguments(row, compiled)
-    compiled.path = not compiled.pieces[2] and compiled.pieces[1] or nil
     return compiled
 end
-
--- Holds the place of a list of ids; no path has control characters.
-local SLOT = "\1"
 
 local compiled_rows = {}
 
@@ -149,22 +144,20 @@ end
 
 -- The path of a call; where a list of ids had to be split, a list of paths.
 local function path_of(pieces, values)
-    local path, split = pieces[1], nil
+    local path, before, split = pieces[1], nil, nil
     for i = 2, #pieces, 2 do
         local piece = pieces[i]
         local text, problem = piece.encode(values[piece.name], values)
         if not text then
             return nil, errors.argument(piece.name, problem)
         elseif type(text) == "table" then
-            split, text = text, SLOT
+            before, split, path = path, text, pieces[i + 1]
+        else
+            path = path .. text .. pieces[i + 1]
         end
-        path = path .. text .. pieces[i + 1]
     end
-    if split then
-        local before, after = path:match("^(.*)" .. SLOT .. "(.*)$")
-        for n = 1, #split do
-            split[n] = before .. split[n] .. after
-        end
+    for n = 1, split and #split or 0 do
+        split[n] = before .. split[n] .. path
     end
     return split or path
 end
@@ -176,11 +169,6 @@ local function missing_text(parameter)
         return "is required: give it with the call, or once to groove.new"
     end
     return "is required"
-end
-
-local function is_missing(parameter, values)
-    local other = parameter.required_unless
-    return parameter.required or other and values[other] == nil
 end
 
 -- What a continuation token continues has been said, and is not said again. In what the answer is
@@ -209,7 +197,7 @@ local function value_of(parameter, values, defaults)
     elseif parameter.required or values.continuation_token == nil then
         value = defaults[parameter.default_from]
     end
-    if value == nil and is_missing(parameter, values) then
+    if value == nil and parameter.needed then
         return nil, missing_text(parameter)
     end
     return value
@@ -221,8 +209,8 @@ local function query_of(list, values, defaults)
     for i = 1, #list do
         local parameter = list[i]
         -- Most are neither given nor wanted, and shall cost nothing.
-        if values[parameter.name] ~= nil or parameter.wanted
-            and (parameter.needed or defaults[parameter.default_from] ~= nil) then
+        if values[parameter.name] ~= nil or parameter.needed
+            or defaults[parameter.default_from] ~= nil then
             local value, problem = value_of(parameter, values, defaults)
             local text
             if value ~= nil then
@@ -315,10 +303,7 @@ end
 function M.plan(where, row, defaults, positional)
     local compiled = compiled_of(row)
     local values, fields, options = arguments_of(compiled, where, positional)
-    local path, err = compiled.path, nil
-    if not path then
-        path, err = path_of(compiled.pieces, values)
-    end
+    local path, err = path_of(compiled.pieces, values)
     if not path then
         return nil, err
     end
@@ -378,10 +363,6 @@ function M.authorize(base, part, token, token_in, plan)
     return { method = plan.row.method, url = base .. target, headers = headers, body = part.body }
 end
 
-local function unhex(digits)
-    return string.char(tonumber(digits, 16))
-end
-
 --- The token of a request that `authorize` has made.
 -- @tparam table message
 -- @treturn ?string
@@ -391,7 +372,7 @@ function M.token_of(message)
         return header:match("^Bearer (.+)$")
     end
     local encoded = message.url:match("[?&]accessToken=Bearer%%20([^&]+)")
-    return encoded and (encoded:gsub("%%(%x%x)", unhex))
+    return encoded and encode.unescape(encoded)
 end
 
 -- Requests to paths that no row describes (client:send).

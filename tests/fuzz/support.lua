@@ -1,20 +1,11 @@
 -- What the scripts of this folder have in common.
 
+local coding = require("groove.sandbox.text")
+
 local M = {}
 
-local function unhex(digits)
-    return string.char(tonumber(digits, 16))
-end
-
--- Decodes "%xx".
-function M.unescape(text)
-    return (text:gsub("%%(%x%x)", unhex))
-end
-
--- Decodes a value of a query.
-function M.unform(text)
-    return M.unescape((text:gsub("%+", " ")))
-end
+-- Decode "%xx", and a value of a query.
+M.unescape, M.unform = coding.unescape, coding.unform
 
 -- The pieces between the occurrences of a plain separator.
 function M.split(text, separator)

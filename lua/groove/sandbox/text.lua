@@ -4,6 +4,8 @@
 --
 -- @module groove.sandbox.text
 
+local encode = require("groove.encode")
+
 local M = {}
 
 local byte, char, concat, floor = string.byte, string.char, table.concat, math.floor
@@ -55,28 +57,16 @@ function M.unbase64(text)
     return concat(out)
 end
 
-local function unhex(digits)
-    return char(tonumber(digits, 16))
-end
-
 --- Decodes `%xx`.
-function M.unescape(text)
-    return (text:gsub("%%(%x%x)", unhex))
-end
+M.unescape = encode.unescape
 
 --- Decodes one form field: "+" is a space, then `%xx`.
 function M.unform(text)
     return M.unescape((text:gsub("%+", " ")))
 end
 
-local function escape_byte(c)
-    return ("%%%02X"):format(byte(c))
-end
-
 --- Encodes everything but letters, digits and `-._~`.
-function M.escape(text)
-    return (text:gsub("[^%w%-%._~]", escape_byte))
-end
+M.escape = encode.escape
 
 local SEQUENCES = {
     "[\194-\223][\128-\191]",
