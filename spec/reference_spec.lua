@@ -39,17 +39,6 @@ local function assert_runs(text, name)
     assert.equal(text:find("print(", 1, true) ~= nil, printed > 0, name .. " printed " .. printed)
 end
 
--- All descriptors of a row, by name.
-local function descriptors_of(row)
-    local found = {}
-    for _, list in ipairs({ row.params, row.segments or {}, row.body or {} }) do
-        for _, descriptor in pairs(list) do
-            found[descriptor.name] = descriptor
-        end
-    end
-    return found
-end
-
 -- What a program would write: "opts.page", "playlist.name", "query".
 local function full_name(row, name)
     for _, argument in ipairs(row.args or {}) do
@@ -108,7 +97,7 @@ describe("the reference", function()
     for name, row in pairs(endpoints.rows) do
         it("has every parameter of " .. name .. ", with its limits and values", function()
             local text = rows.comment(name)
-            for _, descriptor in pairs(descriptors_of(row)) do
+            for _, descriptor in pairs(rows.by_name(row)) do
                 local full = full_name(row, descriptor.name)
                 local line = line_with(text, "^%-%- @tparam%S* %S+ "
                     .. full:gsub("%p", "%%%0") .. " ")

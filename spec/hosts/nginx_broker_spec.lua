@@ -30,22 +30,8 @@ describe("groove.nginx.broker", function()
         return
     end
 
-    local sandbox, secret
-
-    setup(function()
-        sandbox = assert(groove.sandbox())
-        secret = sandbox:options().client_secret
-    end)
-    teardown(function() sandbox:stop() end)
-
-    local add_fault, clear_faults = service.faults(function() return sandbox end)
-
-    before_each(function() sandbox:set_lifetime(3600) end)
-
-    after_each(function()
-        nginx.stop_all()
-        clear_faults()
-    end)
+    local sandbox, add_fault = nginx.fixture({ teardown = teardown, after_each = after_each })
+    local secret = sandbox:options().client_secret
 
     local function start(more, opts)
         opts = opts or {}

@@ -1,7 +1,6 @@
 -- Calls of the API inside the hooks of a real nginx, what they cost, and what warm hooks cost.
 
 local core = require("groove.core")
-local groove = require("groove")
 local json = require("cjson")
 local nginx = require("spec.support.nginx")
 local service = require("spec.support.service")
@@ -105,17 +104,7 @@ describe("groove inside nginx", function()
         return
     end
 
-    local sandbox
-
-    setup(function() sandbox = assert(groove.sandbox()) end)
-    teardown(function() sandbox:stop() end)
-
-    local add_fault, clear_faults = service.faults(function() return sandbox end)
-
-    after_each(function()
-        nginx.stop_all()
-        clear_faults()
-    end)
+    local sandbox, add_fault = nginx.fixture({ teardown = teardown, after_each = after_each })
 
     local function start(more, init)
         local options = service.options(sandbox, more)

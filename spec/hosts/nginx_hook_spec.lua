@@ -1,6 +1,5 @@
 -- groove.nginx in a real nginx: the token of each request, in all phases.
 
-local groove = require("groove")
 local nginx = require("spec.support.nginx")
 local service = require("spec.support.service")
 local shell = require("spec.support.shell")
@@ -29,18 +28,7 @@ describe("groove.nginx", function()
         return
     end
 
-    local sandbox
-
-    setup(function() sandbox = assert(groove.sandbox()) end)
-    teardown(function() sandbox:stop() end)
-
-    local add_fault, clear_faults = service.faults(function() return sandbox end)
-
-    after_each(function()
-        nginx.stop_all()
-        clear_faults()
-        sandbox:set_lifetime(3600)
-    end)
+    local sandbox, add_fault = nginx.fixture({ teardown = teardown, after_each = after_each })
 
     -- Lua that sets a hook up, with what only it has.
     local function setup_code(more)

@@ -1,7 +1,6 @@
 -- groove.nginx in a real nginx, among hostile clients and bad luck.
 
 local core = require("groove.core")
-local groove = require("groove")
 local nginx = require("spec.support.nginx")
 local service = require("spec.support.service")
 
@@ -46,17 +45,7 @@ describe("groove.nginx, among hostile clients and bad luck", function()
         return
     end
 
-    local sandbox
-
-    setup(function() sandbox = assert(groove.sandbox()) end)
-    teardown(function() sandbox:stop() end)
-
-    local add_fault, clear_faults = service.faults(function() return sandbox end)
-
-    after_each(function()
-        nginx.stop_all()
-        clear_faults()
-    end)
+    local sandbox, add_fault = nginx.fixture({ teardown = teardown, after_each = after_each })
 
     local function start(server, more, init)
         return nginx.start({

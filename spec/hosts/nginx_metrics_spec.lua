@@ -1,6 +1,5 @@
 -- groove.nginx.metrics and status_page in a real nginx, and the page in a real browser.
 
-local groove = require("groove")
 local exposition = require("spec.support.exposition")
 local nginx = require("spec.support.nginx")
 local service = require("spec.support.service")
@@ -23,18 +22,7 @@ describe("groove.nginx: numbers", function()
         return
     end
 
-    local sandbox
-
-    setup(function() sandbox = assert(groove.sandbox()) end)
-    teardown(function() sandbox:stop() end)
-
-    local add_fault, clear_faults = service.faults(function() return sandbox end)
-
-    after_each(function()
-        nginx.stop_all()
-        clear_faults()
-        sandbox:set_lifetime(3600)
-    end)
+    local sandbox, add_fault = nginx.fixture({ teardown = teardown, after_each = after_each })
 
     -- Several setups, in the order of the list.
     local function start(setups, opts)

@@ -30,18 +30,7 @@ describe("groove.nginx", function()
         return
     end
 
-    local sandbox
-
-    setup(function() sandbox = assert(groove.sandbox()) end)
-    teardown(function() sandbox:stop() end)
-
-    local add_fault, clear_faults = service.faults(function() return sandbox end)
-
-    after_each(function()
-        nginx.stop_all()
-        clear_faults()
-        sandbox:set_lifetime(3600)
-    end)
+    local sandbox, add_fault = nginx.fixture({ teardown = teardown, after_each = after_each })
 
     local function setup_code(options)
         return ("groove.nginx.setup(%s)"):format(nginx.literal(options))

@@ -55,18 +55,7 @@ describe("groove.nginx with a shared dictionary", function()
         return
     end
 
-    local sandbox
-
-    setup(function() sandbox = assert(groove.sandbox()) end)
-    teardown(function() sandbox:stop() end)
-
-    local add_fault, clear_faults = service.faults(function() return sandbox end)
-
-    after_each(function()
-        nginx.stop_all()
-        clear_faults()
-        sandbox:set_lifetime(3600)
-    end)
+    local sandbox, add_fault = nginx.fixture({ teardown = teardown, after_each = after_each })
 
     local function start(more, opts)
         more, opts = more or {}, opts or {}

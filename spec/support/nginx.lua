@@ -1,6 +1,7 @@
 -- A real nginx with Lua for a test: its own folder, a free port, nothing left behind.
 
 local core = require("groove.core")
+local groove = require("groove")
 local service = require("spec.support.service")
 local shell = require("spec.support.shell")
 
@@ -336,11 +337,24 @@ function Nginx:stop()
     self.folder:close()
 end
 
---- Ends all that were started: for after_each.
-function M.stop_all()
-    while #started > 0 do
-        table.remove(started):stop()
-    end
+local LIFETIME = 3600
+
+--- What a block of tests needs: a sandbox for all of them; nothing of one's is left for the next.
+-- @tparam table busted `{ teardown, after_each }` by name
+-- @treturn table sandbox, whose tokens live for an hour unless a test says otherwise
+-- @treturn function `add_fault(spec)`
+function M.fixture(busted)
+    local sandbox = assert(groove.sandbox({ lifetime = LIFETIME }))
+    local add_fault, clear_faults = service.faults(function() return sandbox end)
+    busted.teardown(function() sandbox:stop() end)
+    busted.after_each(function()
+        while #started > 0 do
+            table.remove(started):stop()
+        end
+        clear_faults()
+        sandbox:set_lifetime(LIFETIME)
+    end)
+    return sandbox, add_fault
 end
 
 return M

@@ -40,7 +40,8 @@ function M.usage(name, row)
     return M.prefix(name, row) .. row.example
 end
 
-local function by_name(row)
+--- All descriptors of a row, by name.
+function M.by_name(row)
     local found = {}
     for _, list in ipairs({ row.params, row.segments or {}, row.body or {} }) do
         for _, descriptor in pairs(list) do
@@ -51,7 +52,7 @@ local function by_name(row)
 end
 
 local function positional(row)
-    local lines, found = {}, by_name(row)
+    local lines, found = {}, M.by_name(row)
     for i, name in ipairs(row.args or {}) do
         lines[i] = options.tag("tparam", found[name])
     end
