@@ -15,6 +15,7 @@
 struct gr_engine gr_engine = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .curl_lock = PTHREAD_MUTEX_INITIALIZER,
+    .curl_door = PTHREAD_MUTEX_INITIALIZER,
     .wake_fd = -1,
     .timer_fd = -1,
     .host_fd = -1,
@@ -30,6 +31,18 @@ void gr_engine_lock(void)
 void gr_engine_unlock(void)
 {
     pthread_mutex_unlock(&gr_engine.lock);
+}
+
+void gr_engine_lock_curl(void)
+{
+    pthread_mutex_lock(&gr_engine.curl_door);
+    pthread_mutex_lock(&gr_engine.curl_lock);
+    pthread_mutex_unlock(&gr_engine.curl_door);
+}
+
+void gr_engine_unlock_curl(void)
+{
+    pthread_mutex_unlock(&gr_engine.curl_lock);
 }
 
 bool gr_engine_threaded(void)

@@ -26,7 +26,8 @@ struct gr_socket {
 
 struct gr_engine {
     pthread_mutex_t lock;      /* the state lock */
-    pthread_mutex_t curl_lock; /* the libcurl lock */
+    pthread_mutex_t curl_lock; /* the libcurl lock: gr_engine_lock_curl */
+    pthread_mutex_t curl_door; /* held by who waits for it */
     pthread_cond_t role;       /* the driver's role is free, or an exchange has ended */
     pthread_cond_t parked;     /* the thread has to look again */
     struct class classes[GR_CLASS_COUNT];
@@ -65,8 +66,8 @@ struct gr_engine {
 extern struct gr_engine gr_engine;
 extern struct gr_engine_hooks gr_engine_hooks;
 
-/* This thread is in exit() and has the libcurl lock for good: it may not do I/O any more, and what the
- * host's other exit handlers call must not wait for that lock. */
+/* This thread is in exit() and lets nobody have the libcurl lock again: it may not do I/O any more, and what
+ * the host's other exit handlers call must not wait for that lock. */
 extern _Thread_local bool gr_engine_exiting;
 
 /* ---- engine.c; state lock ---- */
@@ -79,6 +80,11 @@ void gr_engine_leave_lane(struct gr_lane *lane);
 void gr_engine_dequeue(struct gr_exchange *exchange);
 /* The end of an exchange that is in no list any more. */
 void gr_engine_finish(struct gr_exchange *exchange);
+
+/* The libcurl lock, taken before the state lock. Who waits for it is the next to have it: of a busy driver,
+ * which takes it again as soon as it has given it back, a plain mutex would let others in by chance only. */
+void gr_engine_lock_curl(void);
+void gr_engine_unlock_curl(void);
 
 /* ---- step.c ---- */
 

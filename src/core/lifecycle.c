@@ -54,7 +54,7 @@ static void clean_up(void)
 {
     struct gr_exchange *exchange;
     struct gr_signals saved;
-    pthread_mutex_lock(&gr_engine.curl_lock);
+    gr_engine_lock_curl();
     gr_port_signals_block(&saved);
     TAILQ_FOREACH (exchange, &gr_engine.running, link) {
         curl_multi_remove_handle(gr_engine.multi, exchange->easy);
@@ -65,7 +65,7 @@ static void clean_up(void)
     curl_multi_cleanup(gr_engine.multi);
     gr_engine.multi = NULL;
     gr_port_signals_restore(&saved);
-    pthread_mutex_unlock(&gr_engine.curl_lock);
+    gr_engine_unlock_curl();
 }
 
 /* Whether nobody drives any more. Keeps callers from it until the caller of this resets `stopping`. */
@@ -121,8 +121,10 @@ static void before_fork(void)
 {
     if (forking++ > 0)
         return;
-    if (!gr_engine_exiting)
+    if (!gr_engine_exiting) {
+        pthread_mutex_lock(&gr_engine.curl_door); /* a child must not find it taken either */
         pthread_mutex_lock(&gr_engine.curl_lock);
+    }
     gr_engine_lock();
     gr_secret_before_fork();
     gr_prefetch_before_fork();
@@ -131,8 +133,10 @@ static void before_fork(void)
 static void unlock_after_fork(void)
 {
     gr_engine_unlock();
-    if (!gr_engine_exiting)
+    if (!gr_engine_exiting) {
         pthread_mutex_unlock(&gr_engine.curl_lock);
+        pthread_mutex_unlock(&gr_engine.curl_door);
+    }
 }
 
 static void in_parent(void)
@@ -205,6 +209,7 @@ static void in_child(void)
     unlock_after_fork();
 }
 
+/* Both are kept: with the first nobody begins another step, with the second nobody is in one. */
 static void at_exit(void)
 {
     struct timespec until;
@@ -212,7 +217,9 @@ static void at_exit(void)
         return;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += EXIT_WAIT_S;
-    gr_engine_exiting = pthread_mutex_timedlock(&gr_engine.curl_lock, &until) == 0;
+    gr_engine_exiting = pthread_mutex_timedlock(&gr_engine.curl_door, &until) == 0;
+    if (gr_engine_exiting)
+        (void)pthread_mutex_timedlock(&gr_engine.curl_lock, &until);
 }
 
 /* ---- once ---- */
@@ -242,7 +249,7 @@ static void *zeroing_realloc(void *memory, size_t size)
 static void init_process(void)
 {
     pthread_atfork(before_fork, in_parent, in_child);
-    pthread_mutex_lock(&gr_engine.curl_lock);
+    gr_engine_lock_curl();
     gr_port_pin();
     /* Where the host has initialised libcurl before, its allocator stays; that cannot be told from here. */
     curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, zeroing_free, zeroing_realloc, strdup,
@@ -250,7 +257,7 @@ static void init_process(void)
     curl_global_init(CURL_GLOBAL_DEFAULT); /* one more: some clean up what they have not set up */
     /* After libcurl's own, and so run before them. */
     atexit(at_exit);
-    pthread_mutex_unlock(&gr_engine.curl_lock);
+    gr_engine_unlock_curl();
 }
 
 static void init(void)

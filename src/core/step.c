@@ -371,9 +371,9 @@ static void doze(double seconds)
 /* The body of the engine's loop: works, then waits for more, at most for `seconds`. */
 void gr_engine_step(double seconds, bool by_caller)
 {
-    pthread_mutex_lock(&gr_engine.curl_lock);
+    gr_engine_lock_curl();
     bool idle = work(by_caller);
-    pthread_mutex_unlock(&gr_engine.curl_lock);
+    gr_engine_unlock_curl();
     if (idle && gr_engine.multi)
         doze(seconds);
 }
@@ -383,10 +383,10 @@ void gr_engine_step(double seconds, bool by_caller)
 bool gr_engine_glance(void)
 {
     int count = 0;
-    pthread_mutex_lock(&gr_engine.curl_lock);
+    gr_engine_lock_curl();
     work(true);
     if (gr_engine.multi && gr_engine.sockets_watched)
         curl_multi_wait(gr_engine.multi, NULL, 0, 0, &count);
-    pthread_mutex_unlock(&gr_engine.curl_lock);
+    gr_engine_unlock_curl();
     return count > 0;
 }
