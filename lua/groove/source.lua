@@ -68,9 +68,6 @@ local OPTIONS = check.index(M.options, {
     { name = "_owner", type = "any", doc = "Kept as long as the source is." },
 })
 
--- Options that stay on this side.
-local OURS = { on_event = true, origin = true, suspend = true, _owner = true }
-
 local RESERVED = {
     grant_type = true, client_id = true, client_secret = true, scope = true,
 }
@@ -149,6 +146,13 @@ local function request_options(options)
     return taken or NOTHING
 end
 
+-- Before Lua 5.4 a nil that is put into a table takes room as well.
+local function keep(source, name, value)
+    if value then
+        source[name] = value
+    end
+end
+
 -- Open sources of this Lua state, with the order of their opening. Those that nobody else holds are
 -- not kept.
 local opened, last_opened = setmetatable({}, { __mode = "k" }), 0
@@ -172,29 +176,25 @@ end
 -- @treturn ?table source
 -- @treturn ?table error
 function M.open(where, options)
-    local kept = {}
-    for name, value in pairs(options) do
-        if not OURS[name] then
-            kept[name] = value
-        end
-    end
     local origin = options.origin
         and address.check(where, "origin", options.origin, options.allow_http)
-    local handle, err = core.open(kept)
+    local handle, err = core.open(options)
     if not handle then
         return nil, err
     end
+    -- No more than most have, which a table is made for; there may be many.
     local source = setmetatable({
         handle,
-        _on_event = options.on_event,
-        _suspend = options.suspend,
-        _owner = options._owner,
+        async = false,
         token_url = options.token_url,
         client_id = options.client_id,
-        origin = origin,
         request = request_options(options),
-        _threadless = options.thread == false or nil,
     }, mt)
+    keep(source, "origin", origin)
+    keep(source, "_on_event", options.on_event)
+    keep(source, "_suspend", options.suspend)
+    keep(source, "_owner", options._owner)
+    keep(source, "_threadless", options.thread == false)
     if origin and source._threadless then
         core.prefetch({ url = origin.origin, proxy = options.proxy, ca_file = options.ca_file })
     end
