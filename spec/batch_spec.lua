@@ -231,6 +231,45 @@ describe("batches", function()
         assert.equal("ok x 101, UNKNOWN x 2", summary(done.TrackActionResults))
     end)
 
+    describe("of look-ups", function()
+        local LONG = { ("a"):rep(200), ("b"):rep(200), ("c"):rep(200) }
+        local NOTHING = api.failure(404, "CATALOG_NO_RESULT")
+
+        local function found(id, code)
+            return '{"Albums":{"Items":[{"Id":"' .. id .. '"}]}'
+                .. (code and ',"Error":{"ErrorCode":"' .. code .. '","Message":"m"}' or "") .. "}"
+        end
+
+        local function look_up(...)
+            local client, seen = api.client({ ... })
+            local page, err = client:lookup(LONG)
+            assert.equal(3, #seen)
+            return page, err
+        end
+
+        it("have the first Error, as an answer to one request has", function()
+            local page, err = look_up(found("a"), found("b", "CATALOG-INVALID-DATA"),
+                found("c", "CATALOG-NO-RESULT"))
+            assert.same({ ErrorCode = "CATALOG-INVALID-DATA", Message = "m" }, page.Error)
+            assert.equal("CATALOG_INVALID_DATA", err.code)
+            assert.equal(3, #page.Albums.Items)
+        end)
+
+        it("have one also where a part holds nothing else", function()
+            local page, err = look_up(NOTHING, found("b", "CATALOG-INVALID-DATA"), NOTHING)
+            assert.same({ ErrorCode = "CATALOG_NO_RESULT", Description = "as asked for" },
+                page.Error)
+            assert.is_true(err.no_result)
+            assert.equal(1, #page.Albums.Items)
+        end)
+
+        it("have none where all is well", function()
+            local page, err = look_up(found("a"), found("b"), found("c"))
+            assert.is_nil(page.Error)
+            assert.is_nil(err)
+        end)
+    end)
+
     it("work as calls", function()
         local client = api.client({ all_added, lost })
         local done, err = client.async:collection_add(ids(150)):wait()

@@ -218,6 +218,57 @@ describe("a playlist", function()
         assert.equal("First", look().Name)
     end)
 
+    -- What the catalogue shows of it; the answer where that is nothing.
+    local function shown(who)
+        local answer = who:get(id .. "/lookup")
+        return answer.Playlists and answer.Playlists.Items[1] or answer
+    end
+
+    it("is shown to others while it is published, and is not theirs", function()
+        fill(3)
+        local app, other = stand_in.user(user.server), stand_in.user(user.server, "bob")
+        for _, who in ipairs({ app, other, user }) do
+            assert.equal("CATALOG_NO_RESULT", code_of(shown(who)))
+        end
+        update({ IsPublished = true })
+        for _, who in ipairs({ app, other, user }) do
+            local list = shown(who)
+            assert.equal("First", list.Name)
+            assert.equal("Catalog", list.Source)
+            assert.equal(3, list.TrackCount)
+            assert.is_true(list.IsPublished)
+            assert.equal(who == user, list.UserIsOwner)
+            assert.equal(who ~= user, list.IsReadOnly)
+            assert.is_nil(list.CollectionStateToken)
+            assert.same(ids_of(sample(3)), ids_of(list.Tracks.Items))
+        end
+        local answer = user:get(id .. "/lookup?source=catalog%2Bcollection")
+        assert.equal("Collection", answer.Playlists.Items[1].Source)
+        answer = other:get(id .. "/lookup?source=catalog%2Bcollection")
+        assert.equal("Catalog", answer.Playlists.Items[1].Source)
+        answer = other:get(id .. "/lookup?source=collection")
+        assert.equal("COLLECTION_NO_RESULT", code_of(answer))
+        update({ IsPublished = false })
+        assert.equal("CATALOG_NO_RESULT", code_of(shown(other)))
+    end)
+
+    it("can be walked by others while it is published", function()
+        fill(30)
+        update({ IsPublished = true })
+        local app = stand_in.user(user.server)
+        local function tracks(answer)
+            return answer.Playlists.Items[1].Tracks
+        end
+        local browse = id .. "/catalog/playlist/tracks/browse"
+        assert.same(ids_of(sample(30)), ids_of((app:all(browse, "?maxItems=7", tracks))))
+        assert.same(ids_of(sample(30)), ids_of((app:all(id .. "/lookup", "", tracks))))
+        local token = text.escape(tracks(app:get(browse)).ContinuationToken)
+        update({ IsPublished = false })
+        assert.equal("CONTINUATION_TOKEN_INVALID_ERROR",
+            code_of(app:get(browse .. "?continuationToken=" .. token)))
+        assert.equal("CATALOG_NO_RESULT", code_of(app:get(browse)))
+    end)
+
     describe("has a state", function()
         local function state()
             return look().CollectionStateToken

@@ -2,9 +2,10 @@
 -- make together.
 --
 -- What goes beyond the service's limits is sent one part after another. Look-ups are put together
--- in the order of the ids. Of changes, each id keeps one result `{ InputId, Id, Error }` in the
--- caller's order; where a part fails, the ErrorCode of its ids is the service's, or "UNKNOWN" where
--- the service may have done it, and that of the ids after it is "NOT_SENT".
+-- in the order of the ids, with the `Error` of the first part that has one. Of changes, each id
+-- keeps one result `{ InputId, Id, Error }` in the caller's order; where a part fails, the
+-- ErrorCode of its ids is the service's, or "UNKNOWN" where the service may have done it, and that
+-- of the ids after it is "NOT_SENT".
 --
 -- @module groove.batch
 
@@ -51,9 +52,14 @@ local function single(await, client, plan)
     return M.finish(value, plan), err
 end
 
+-- As the service has it.
+local function error_object(code, message)
+    return { ErrorCode = code, Description = message }
+end
+
 local function looked_up(await, client, plan)
     local deadline = core.now() + plan.seconds
-    local merged, failure
+    local merged, failure, object
     for _, part in ipairs(plan.parts) do
         local page, err = transfer.exchange(await, client, plan, part, deadline)
         if page then
@@ -63,7 +69,12 @@ local function looked_up(await, client, plan)
         if not page and not err.no_result then
             return merged, err
         end
-        failure = failure or err
+        if err and not failure then
+            failure, object = err, page and page.Error or error_object(err.code, err.message)
+        end
+    end
+    if merged then
+        merged.Error = object
     end
     return merged, failure
 end
@@ -72,9 +83,7 @@ end
 
 local function failed(results, ids, code, message)
     for _, id in ipairs(ids) do
-        results[#results + 1] = {
-            InputId = id, Error = { ErrorCode = code, Description = message },
-        }
+        results[#results + 1] = { InputId = id, Error = error_object(code, message) }
     end
 end
 

@@ -236,7 +236,7 @@ local function join_list(merged, name, list, parts, path)
 end
 
 --- Adds one answer to the answers of a call that had to be split: lists are joined in the order of
--- the requests, other members are those of the first answer that has them.
+-- the requests, other members are those of the first answer that has them, but for `Error`.
 -- @tparam ?table merged nil for the first
 -- @tparam table page
 -- @tparam table plan

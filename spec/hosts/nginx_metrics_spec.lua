@@ -8,10 +8,14 @@ local shell = require("spec.support.shell")
 local SERVER = [[
 location = /upstream { return 204; }
 location = / {
-    access_by_lua_block { groove.nginx.authorize(ngx.var.arg_name) }
+    access_by_lua_block {
+        ngx.shared.workers:set(ngx.worker.pid(), true)
+        groove.nginx.authorize(ngx.var.arg_name)
+    }
     proxy_pass http://127.0.0.1:$server_port/upstream;
     add_header X-Worker $pid;
 }
+location = /workers { content_by_lua_block { ngx.print(#ngx.shared.workers:get_keys()) } }
 location = /metrics { content_by_lua_block { groove.nginx.metrics() } }
 location = /status { content_by_lua_block { groove.nginx.status_page() } }
 ]]
@@ -36,6 +40,7 @@ describe("groove.nginx: numbers", function()
         opts.http = ([[
             %s
             lua_shared_dict tokens 1m;
+            lua_shared_dict workers 64k;
             init_by_lua_block {
                 groove = require("groove")
                 %s
@@ -158,6 +163,22 @@ describe("groove.nginx: numbers", function()
         local value = read(proxy)
         assert.equal(1, value("token_requests_total", { reason = "cold" }))
         assert.equal(1, value("token_renewals_total"))
+    end)
+
+    it("count who waits for a token that another worker asks for", function()
+        add_fault({ on = "token", delay = 4, times = 1 })
+        local proxy = start({ shared({ deadline = 20 }) })
+        local ops = {}
+        assert.is_true(service.eventually(function()
+            for _ = 1, 8 do
+                ops[#ops + 1] = proxy:begin("/")
+            end
+            return proxy:get("/workers").body == "2"
+        end))
+        for _, op in ipairs(ops) do
+            assert.equal(204, proxy:finish(op).status)
+        end
+        eventually(proxy, function(value) return value("token_waits_total") == #ops end)
     end)
 
     it("say what went wrong", function()

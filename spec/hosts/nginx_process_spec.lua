@@ -107,6 +107,88 @@ describe("groove.nginx", function()
         assert.equal(1, nginx.threads(proxy:master()))
     end)
 
+    -- Without a request: what renews has been begun in init_worker_by_lua.
+    for _, more in ipairs({ { prefetch = true, shared_dict = "tokens" }, { prefetch = true },
+        {} }) do
+        it("renews before there is a request, where init_worker_by_lua begins it: "
+            .. nginx.literal(more), function()
+            local lively = assert(groove.sandbox({ lifetime = 60, refresh_in = 0.3 }))
+            finally(function() lively:stop() end)
+            local proxy = start(more, { options = service.options(lively),
+                http = "init_worker_by_lua_block { groove.nginx.authorization() }" })
+            local seen = 0
+            assert.is_true(service.eventually(function()
+                seen = service.token_requests(lively)
+                return seen >= 6
+            end, 20), seen .. " requests")
+            check_many(proxy)
+            assert.equal("", proxy:complaints())
+        end)
+    end
+
+    -- --- set up again and again ------------------------------------------------------------------
+
+    local function set_up_in_access(more, opts)
+        local options = service.options(sandbox)
+        for name, value in pairs(more) do
+            options[name] = value
+        end
+        return nginx.start({ workers = 1, http = ([[
+            lua_shared_dict tokens 1m;
+            lua_max_pending_timers 20;
+            lua_code_cache %s;
+            %s
+        ]]):format(opts.cache or "on", opts.http or ""), server = SERVER .. ([[
+            location = /again {
+                access_by_lua_block {
+                    local groove, options = require("groove"), %s
+                    local function exit_with(status)
+                        return function() ngx.exit(status) end
+                    end
+                    options.on_unavailable = exit_with(tonumber(ngx.var.arg_status))
+                    options.client_secret = ngx.var.arg_secret or options.client_secret
+                    groove.nginx.setup(options)
+                    groove.nginx.authorize()
+                }
+                proxy_pass http://127.0.0.1:$server_port/upstream;
+            }
+        ]]):format(nginx.literal(options)) })
+    end
+
+    local IN_INIT = "init_by_lua_block { require('groove') }"
+
+    for _, cache in ipairs({ "on", "off" }) do
+        for _, http in ipairs({ "", IN_INIT }) do
+            for _, more in ipairs({ {}, { shared_dict = "tokens" } }) do
+                local name = ("lua_code_cache %s; %s %s"):format(cache, http, nginx.literal(more))
+                it("is set up by each request, and starts nothing anew: " .. name, function()
+                    local before = service.token_requests(sandbox)
+                    local proxy = set_up_in_access(more, { cache = cache, http = http })
+                    for _ = 1, 5 do
+                        for _, answer in ipairs(proxy:get_many(20, "/again?status=500")) do
+                            check(answer)
+                        end
+                    end
+                    assert.equal(1, requests_since(before))
+                    assert.falsy(proxy:log():find("pending timers", 1, true), proxy:complaints())
+                end)
+            end
+        end
+    end
+
+    it("takes the functions of the latest setup", function()
+        add_fault({ on = "token", status = 503, retry_after = 20 })
+        local proxy = set_up_in_access({}, {})
+        assert.equal(501, proxy:get("/again?status=501").status)
+        assert.equal(502, proxy:get("/again?status=502").status)
+    end)
+
+    it("takes the options of the latest setup where they are others", function()
+        local proxy = set_up_in_access({}, {})
+        assert.equal(501, proxy:get("/again?status=501&secret=wrong").status)
+        check(proxy:get("/again?status=501"))
+    end)
+
     it("starts and reloads although the token service is down", function()
         local options = service.options(sandbox)
         options.token_url = "https://127.0.0.1:1/token"
@@ -228,8 +310,10 @@ describe("groove.nginx", function()
             end)
             assert.is_true(count > 100, said)
             assert.equal(0, wrong, said)
-            assert.is_true(service.eventually(function() return #proxy:children() == 2 end, 20))
-            assert.is_true(descriptors(proxy:master()) <= before)
+            -- The master closes what it has shared with a worker when it hears of its end.
+            assert.is_true(service.eventually(function()
+                return #proxy:children() == 2 and descriptors(proxy:master()) <= before
+            end, 20), shell.must("ls -l /proc/" .. proxy:master() .. "/fd"))
             assert.equal(1, nginx.threads(proxy:master()))
             check_many(proxy)
             for _, pid in ipairs(proxy:workers()) do

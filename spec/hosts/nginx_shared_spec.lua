@@ -41,11 +41,38 @@ location = /leader {
         end
     }
 }
+location = /status { content_by_lua_block { groove.nginx.status_page() } }
+# Somebody else leads when a token comes that this worker has still asked for.
+location = /usurp {
+    content_by_lua_block {
+        local dict, keys = ngx.shared.tokens, {}
+        for _, key in ipairs(dict:get_keys()) do
+            keys[key:match(":(%l+)$") or key] = key
+        end
+        local value, record = groove.nginx.authorization(), dict:get(keys.token)
+        dict:set(keys.lease, 1) -- there always is a process of that number
+        assert(groove.token_source(credentials):refresh())
+        ngx.print(groove.nginx.authorization() == value and "nothing new"
+            or dict:get(keys.token) == record and "kept" or "overwritten")
+    }
+}
 location = /slow { content_by_lua_block {
-    ngx.shared.tokens:incr("slow", 1, 0)
+    ngx.shared.tokens:set("slow" .. ngx.worker.pid(), true)
     ngx.sleep(15)
 } }
-location = /slow_count { content_by_lua_block { ngx.print(ngx.shared.tokens:get("slow") or 0) } }
+location = /is_slow { content_by_lua_block {
+    ngx.print(tostring(ngx.shared.tokens:get("slow" .. ngx.var.arg_pid)))
+} }
+# Whether the same source is known by the value of a variable.
+location = /known { content_by_lua_block {
+    local ffi, prints = require("ffi"), {}
+    ffi.cdef("int setenv(const char *name, const char *value, int replace);")
+    for i, value in ipairs({ "one", "two", "one" }) do
+        ffi.C.setenv("A_SECRET", value, 1)
+        prints[i] = require("groove.nginx.fingerprint").of({ client_secret_env = "A_SECRET" })
+    end
+    ngx.print(tostring(prints[1] == prints[3]), tostring(prints[1] == prints[2]))
+} }
 location = /evict { content_by_lua_block { ngx.shared.tokens:flush_all() } }
 ]]
 
@@ -176,6 +203,76 @@ describe("groove.nginx with a shared dictionary", function()
         assert.not_equal(pid, leader(proxy))
     end)
 
+    -- Stops a worker until the test is over, or what is returned is called.
+    local function suspend(proxy, pid)
+        local stopped = true
+        local function resume()
+            if stopped then
+                stopped = false
+                proxy:signal("CONT", pid)
+            end
+        end
+        finally(resume)
+        proxy:signal("STOP", pid)
+        assert.is_true(service.eventually(function()
+            return (shell.read("/proc/" .. pid .. "/stat") or ""):find(") T ", 1, true) ~= nil
+        end))
+        return resume
+    end
+
+    it("does not wait for a leader that has been stopped while it asks", function()
+        local fault = add_fault({ on = "token", delay = 30, times = 1 })
+        local before = service.token_requests(sandbox)
+        local proxy = start({ deadline = 14 })
+        local op, first = proxy:begin("/length"), nil
+        assert.is_true(service.eventually(function()
+            first = leader(proxy)
+            return first ~= "" and requests_since(before) == 1
+        end))
+        fault:clear()
+        suspend(proxy, first)
+        is_good(proxy:get("/"))
+        assert.not_equal(first, leader(proxy))
+        assert.equal(2, requests_since(before))
+        op:cancel()
+    end)
+
+    -- The pids of the workers that say that they renew.
+    local function renewing(proxy)
+        local out = {}
+        for pid in proxy:get("/status").body:gmatch("pid (%d+), renews") do
+            out[#out + 1] = pid
+        end
+        return out
+    end
+
+    it("is led by one, also when a leader comes back that was stopped", function()
+        local lively = assert(groove.sandbox({ lifetime = 60, refresh_in = 0.3 }))
+        finally(function() lively:stop() end)
+        local proxy = start({}, { sandbox = lively })
+        reach_both(proxy, "/", is_good)
+        local first, second = leader(proxy), nil
+        local resume = suspend(proxy, first)
+        assert.is_true(service.eventually(function()
+            second = leader(proxy)
+            return second ~= first and second ~= ""
+        end, 10))
+        resume()
+        reach_both(proxy, "/", is_good)
+        assert.is_true(service.eventually(function()
+            return table.concat(renewing(proxy), " ") == second
+        end, 20), table.concat(renewing(proxy), " "))
+        assert.equal(second, leader(proxy))
+    end)
+
+    it("publishes nothing once another leads", function()
+        local options = service.options(sandbox)
+        local init = "credentials = " .. nginx.literal(options)
+        local proxy = start({}, { workers = 1, options = options, init = init })
+        is_good(proxy:get("/"))
+        assert.equal("kept", proxy:get("/usurp").body)
+    end)
+
     it("shares a failure, too", function()
         local before = service.token_requests(sandbox)
         add_fault({ on = "token", status = 503, retry_after = 20 })
@@ -226,11 +323,9 @@ describe("groove.nginx with a shared dictionary", function()
         local proxy = start()
         reach_both(proxy, "/", is_good)
         local first, ops = leader(proxy), {}
-        for i = 1, 16 do
-            ops[i] = proxy:begin("/slow")
-        end
         assert.is_true(service.eventually(function()
-            return proxy:get("/slow_count").body == "16"
+            ops[#ops + 1] = proxy:begin("/slow")
+            return proxy:get("/is_slow?pid=" .. first).body == "true"
         end))
         proxy:reload()
         assert.is_true(nginx.is_running(first))
@@ -261,6 +356,21 @@ describe("groove.nginx with a shared dictionary", function()
         shell.write(file, secret .. "\n")
         proxy:reload()
         reach_both(proxy, "/", is_good)
+    end)
+
+    it("knows a secret of the environment again, in both workers and after a reload", function()
+        local options, before = service.options(sandbox), service.token_requests(sandbox)
+        local secret = options.client_secret
+        options.client_secret, options.client_secret_env = nil, "THE_SECRET"
+        local proxy = start({}, {
+            options = options, main = "daemon off;\nenv THE_SECRET;",
+            environment = { THE_SECRET = secret },
+        })
+        reach_both(proxy, "/", is_good)
+        proxy:reload()
+        reach_both(proxy, "/", is_good)
+        assert.equal(1, requests_since(before))
+        assert.equal("truefalse", proxy:get("/known").body)
     end)
 
     -- --- dictionaries that will not do -----------------------------------------------------------

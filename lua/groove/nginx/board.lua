@@ -96,6 +96,13 @@ end
 
 local NOTHING = { state = "empty", counts = {}, reasons = {}, codes = {} }
 
+-- Those of the source, and what the hook alone knows.
+local function counters_of(hook, info)
+    local counters = metrics.counters(info)
+    counters.waits = (counters.waits or 0) + hook.waits
+    return counters
+end
+
 -- This worker's.
 local function own_record(hook, inherited)
     local opened, err = hook:open()
@@ -105,7 +112,7 @@ local function own_record(hook, inherited)
     record.leads = hook.leading and 1 or 0
     record.problem = opened and problem_of(hook, info) or words_of(err)
     record.refresh_in = hook.leading and record.refresh_in or nil -- others only watch
-    record.counters = without(metrics.counters(info), inherited)
+    record.counters = without(counters_of(hook, info), inherited)
     return record
 end
 
@@ -222,7 +229,7 @@ end
 -- --- in each worker ------------------------------------------------------------------------------
 
 local function tick(_, hook)
-    if not dict_of(hook) then
+    if not dict_of(hook) or hook.replaced then
         return
     elseif not mine[hook].listed then
         alone(hook, function() enter(hook) end)
@@ -237,7 +244,7 @@ local function begin(hook, pid)
     -- What a source has counted at its first use here has been counted before the fork.
     local used = hook.pid == pid or not opened
     mine[hook] = {
-        pid = pid, inherited = used and {} or metrics.counters(hook.source:info()),
+        pid = pid, inherited = used and {} or counters_of(hook, hook.source:info()),
     }
     if dict_of(hook) and not hook.short_lived then
         ngx.timer.at(0, tick, hook)

@@ -62,16 +62,18 @@ end
 -- @treturn table
 function M.new(options, source_options)
     local made = setmetatable({
+        options = options,
         name = options.name,
         header = options.header,
         token_in = options.token_in,
         deadline = options.deadline,
-        on_unavailable = options.on_unavailable,
         source_options = source_options,
         renewal = source_options.renew == false and "on_demand" or "ahead",
         short_lived = phases.short_lived(),
         leading = false,
         retired = false,
+        replaced = false,
+        waits = 0, -- for a token that another worker asks for
         silent_until = {},
         rejected = 0,
     }, mt)
@@ -80,11 +82,44 @@ function M.new(options, source_options)
         made.opening[name] = value
     end
     made.opening.renew = false -- until a worker says otherwise
+    made.opening.on_event = source_options.on_event and function(event)
+        return made.source_options.on_event(event)
+    end
     made:open()
     if options.shared_dict then
         made:connect(options.shared_dict)
     end
     return made
+end
+
+-- Functions are equal: a setup that is run again makes them anew.
+local function equal(a, b)
+    if type(a) ~= type(b) or type(a) ~= "table" then
+        return a == b or type(a) == "function" and type(b) == "function"
+    end
+    for name, value in pairs(a) do
+        if not equal(value, b[name]) then
+            return false
+        end
+    end
+    for name in pairs(b) do
+        if a[name] == nil then
+            return false
+        end
+    end
+    return true
+end
+
+--- Whether a setup is the one of this hook once more; its functions are taken then.
+-- @tparam table options as of `new`
+-- @tparam table source_options as of `new`
+-- @treturn boolean
+function hook:takes(options, source_options)
+    if not equal(self.options, options) or not equal(self.source_options, source_options) then
+        return false
+    end
+    self.options, self.source_options = options, source_options
+    return true
 end
 
 --- Opens the source, if it is not open yet.
@@ -138,20 +173,20 @@ end
 
 -- Leads, if nobody else does.
 local function contend(self)
-    if self.retired or not self.store:lead() then
-        return false
-    elseif not self.leading then
+    local leads = not self.retired and self.store:lead()
+    if leads and not self.leading then
         start_renewing(self)
+    elseif not leads then
+        stop_renewing(self)
     end
-    return true
+    return leads
 end
 
---- Asks for nothing any more of its own accord: the worker exits, or is no worker, or another hook
--- has taken the name.
+--- Asks for nothing any more of its own accord: the worker exits, or is no worker.
 function hook:retire()
     self.retired = true
-    if self.pid ~= ngx.worker.pid() then
-        return -- not used in this process
+    if not self:is_used() then
+        return
     end
     if self.source then
         stop_renewing(self)
@@ -161,9 +196,18 @@ function hook:retire()
     end
 end
 
+--- Gives its name to another hook.
+function hook:replace()
+    self.replaced = true
+    self:retire()
+end
+
 -- --- the token at hand ---------------------------------------------------------------------------
 
 local function publish(self, text)
+    if not self.store:leads() then
+        return stop_renewing(self) -- it was stopped, and another has taken its place
+    end
     local info = self.source:info()
     if not info.expires_in or info.origin == "adopted" and self.store:has_token() then
         return
@@ -213,7 +257,6 @@ local function keep_company(self)
             self.kept = nil -- it has been evicted: published anew
         end
     else
-        stop_renewing(self)
         adopt_news(self)
     end
 end
@@ -243,18 +286,20 @@ end
 
 -- The first use in a process.
 local function enter(self)
-    local pid = ngx.worker.pid()
-    if self.pid == pid then
+    if self:is_used() then
         return
     end
-    self.pid, self.kept, self.retired = pid, nil, ngx.worker.exiting()
+    self.pid, self.kept, self.retired = ngx.worker.pid(), nil, ngx.worker.exiting()
     stop_renewing(self)
     if not self.store and not self.retired then
         start_renewing(self)
     end
     if not self.short_lived and ngx.get_phase() ~= "init" then
-        local _, problem = ngx.timer.every(TICK_SECONDS, tick, self)
+        local ticks, problem = ngx.timer.every(TICK_SECONDS, tick, self)
         self:report(problem)
+        if ticks and self.store then
+            self.store:renews()
+        end
     end
 end
 
@@ -283,10 +328,10 @@ local function ask(self, deadline)
     return nil, explained(self, err)
 end
 
--- What the workers have in common: a token, a failure, or the lack of somebody who asks.
-local function look(self, deadline)
+-- What the workers have in common: a token, a failure, or (third) the lack of somebody who asks.
+local function look(self)
     if not self.store then -- given up while this one waited
-        return ask(self, deadline)
+        return nil, nil, true
     end
     adopt_news(self)
     local value = current(self)
@@ -294,28 +339,30 @@ local function look(self, deadline)
         return value
     elseif self.store:gave_up() then
         go_alone(self)
-        return ask(self, deadline)
+        return nil, nil, true
     end
     local err = self.store:failure()
     if err then
         return nil, err
-    elseif contend(self) or self.retired and not self.store:is_led() then
-        return ask(self, deadline)
     end
+    return nil, nil, contend(self) or self.retired and not self.store:is_led()
 end
 
 local function share(self, deadline)
-    local value, err
-    local function found()
-        value, err = look(self, deadline)
-        return value or err
+    local value, err, asks
+    local function settled()
+        value, err, asks = look(self)
+        return value or err or asks
     end
-    if not phases.may_wait() then
-        found()
-    elseif not phases.wait_until(found, deadline - core.now()) then
-        err = errors.timeout("no token in time")
+    if not settled() and phases.may_wait() then
+        if not phases.wait_until(settled, deadline - core.now()) then
+            err = errors.timeout("no token in time")
+        end
+        self.waits = self.waits + (asks and 0 or 1) -- who asks is counted by the source
     end
-    if value or err then
+    if asks then
+        return ask(self, deadline)
+    elseif value or err then
         return value, err
     end
     return no_token_yet()
@@ -372,6 +419,12 @@ function hook:reject(text)
     elseif (self.store and reject_together or reject_alone)(self, text) then
         self.source:invalidate(text)
     end
+end
+
+--- Whether this process has used the hook.
+-- @treturn boolean
+function hook:is_used()
+    return self.pid == ngx.worker.pid()
 end
 
 --- Asks for the first token: before the fork waiting for it, so that the workers have it from the

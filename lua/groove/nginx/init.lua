@@ -86,9 +86,24 @@ local function source_options(opts)
     return out
 end
 
+-- The hook of a setup: that of an earlier one with the same options, or another in its place.
+local function hook_for(own, of_source)
+    local before = made[own.name]
+    if before and before:takes(own, of_source) then
+        return before
+    end
+    local hook = hooks.new(own, of_source)
+    made[own.name] = hook
+    if before then
+        before:replace()
+    end
+    return hook
+end
+
 --- Says what a token is asked for with, and where it goes. In init_by_lua or init_worker_by_lua;
 -- several times with different names. Asks for nothing (but see `prefetch`), starts nothing, and
 -- does not fail for a secret or a dictionary that is missing: those are lines in the error log.
+-- With the same options again it changes nothing but its functions.
 -- @tparam table opts those of `groove.token_source`, and `M.options`
 -- @raise on wrong types, unknown options, and an address that a secret must not be sent to
 function M.setup(opts)
@@ -100,12 +115,9 @@ function M.setup(opts)
         check.fail(where .. ": header is no header's name")
     end
     source.check(where, of_source)
-    local hook, before = hooks.new(own, of_source), made[own.name]
-    made[own.name] = hook
-    if before then
-        before:retire()
-    end
-    if own.prefetch then
+    local hook = hook_for(own, of_source)
+    if own.prefetch and not hook:is_used() then
+        board.attend(hook)
         hook:prefetch()
     end
 end
@@ -164,7 +176,7 @@ end
 local function unavailable(hook, err, phase)
     hook:report(err)
     if phase ~= "set" then
-        hook.on_unavailable(err)
+        hook.options.on_unavailable(err)
     end
     return nil, err
 end
@@ -214,6 +226,11 @@ end
 --     if ($authorization = "") { return 503; }
 --     proxy_set_header Authorization $authorization;
 --
+-- In init_worker_by_lua it has the worker begin: to ask for a token where there is none, and to
+-- renew. Otherwise it begins with the first request.
+--
+--     init_worker_by_lua_block { groove.nginx.authorization() }
+--
 -- @tparam[opt="default"] string name
 -- @treturn ?string "Bearer ..."; nil makes an empty variable
 -- @treturn ?table error
@@ -226,7 +243,10 @@ function M.authorization(name)
     end
     hook = hook_of("groove.nginx.authorization", name)
     local value, err = hook:authorization()
-    hook:report(err)
+    -- When a worker starts, nobody goes without.
+    if not (err and err.kind == "pending" and ngx.get_phase() == "init_worker") then
+        hook:report(err)
+    end
     return value, err
 end
 

@@ -37,6 +37,26 @@ end
 
 local SIGNALLER, WORKER = 2, 3
 
+-- How nginx's request and the Lua module's context of it have always begun.
+local DECLARATIONS = [[
+    typedef struct { uint32_t signature; void *connection; void ***ctx; } groove_nginx_request;
+    extern struct { uintptr_t ctx_index; } ngx_http_lua_module;
+]]
+local HTTP = 0x50545448
+
+-- Whether the current request has a Lua state of its own.
+local function has_own_state()
+    local ffi = require("ffi")
+    pcall(ffi.cdef, DECLARATIONS)
+    local request = require("resty.core.base").get_request()
+    request = request and ffi.cast("groove_nginx_request *", request)
+    if not request or request.signature ~= HTTP then
+        return false
+    end
+    local context = request.ctx[ffi.C.ngx_http_lua_module.ctx_index]
+    return context ~= nil and context[0] ~= nil
+end
+
 --- Whether this is what the workers are forked from, and not only there to check the configuration
 -- or to send a signal.
 -- @treturn boolean
@@ -52,7 +72,10 @@ end
 -- in the background then.
 -- @treturn boolean
 function M.short_lived()
-    return ngx.get_phase() == "init" and tonumber(variables().ngx_process) == WORKER
+    if ngx.get_phase() == "init" then
+        return tonumber(variables().ngx_process) == WORKER
+    end
+    return has_own_state()
 end
 
 --- Whether what is running here may wait. Before the fork nobody else waits for this process.

@@ -2,10 +2,11 @@
 -- and why there is none.
 --
 -- One worker leads: it alone asks for tokens and publishes them, the others adopt. It holds a
--- *lease* that is longer than an attempt and renews it once a second. Who finds the leader's
--- process gone takes the lease over, and so does who has learnt first that the API refuses the
--- token. Nothing of anybody else's is evicted for any of this; where the dictionary is too small,
--- each worker goes on alone.
+-- *lease*, which it renews once a second, however long an attempt takes; who cannot renew it has
+-- one that is longer than an attempt. The lease of a leader that has been stopped runs out. Who
+-- finds the leader's process gone takes the lease over at once, and so does who has learnt first
+-- that the API refuses the token. Nothing of anybody else's is evicted for any of this; where the
+-- dictionary is too small, each worker goes on alone.
 --
 -- @module groove.nginx.store
 
@@ -15,6 +16,7 @@ local errors = require("groove.errors")
 
 local M = {}
 
+local RENEWED_LEASE = 4 -- a leader that is late by more is stopped, or blocked
 local LEASE_MIN, LEASE_MARGIN = 20, 5
 local REJECT_SECONDS = 1
 local FAILURE_MIN, FAILURE_MAX = 0.5, 30
@@ -80,6 +82,11 @@ local function succeed(self, holder)
         return false
     end
     return self:seize()
+end
+
+--- From now on this worker renews its lease once a second, while it leads.
+function store:renews()
+    self.lease = RENEWED_LEASE
 end
 
 --- Whether this worker leads.

@@ -102,7 +102,7 @@ end
 
 -- The record whose list it is; nil where the id names none, or one of another kind.
 local function parent_of(params, context)
-    local record = context.catalogue:find(params.id)
+    local record = lists.find(params.id, context)
     return record and record.kind == KINDS[params.parent_type] and record or nil
 end
 

@@ -50,14 +50,7 @@ local function own_artists(object, owned)
 end
 
 local function playlist_object(entry, context)
-    local records = {}
-    for i, track in ipairs(entry.tracks) do
-        records[i] = track.record
-    end
-    local object = objects.playlists({
-        kind = "playlists", id = entry.id, name = entry.name, description = entry.description,
-        tracks = records,
-    }, context)
+    local object = objects.playlists(library.as_record(entry), context)
     object.Source, object.CompatibleSources = "Collection", "Collection"
     object.UserIsOwner = not entry.offered
     object.IsReadOnly = entry.offered or false

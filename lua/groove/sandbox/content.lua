@@ -2,7 +2,7 @@
 -- `search` and `lookup` are here, the others in `groove.sandbox.browse` and
 -- `groove.sandbox.discovery`.
 --
--- Each gets the checked parameters and a context `{ catalogue, culture, null, user }`, and returns
+-- Each gets the checked parameters and the context of `groove.sandbox.server`, and returns
 -- the answer's object, or nil and `{ code, message }`. A second value beside an object is an error
 -- that goes into the answer, next to what was found.
 --
@@ -126,13 +126,19 @@ local function lookup_record(record, context, extras)
     return object
 end
 
--- The kind and the object that an id names, nil where it names nothing.
+-- The kind and the object that an id names, nil where it names nothing. What is of the catalogue is
+-- that first, and a published playlist its user's.
 local function lookup_one(id, where, context, extras)
     local record = where.catalog and context.catalogue:find(id)
+    if not record and where.collection then
+        local kind, object = require("groove.sandbox.collection").lookup(id, context, extras)
+        if kind then
+            return kind, object
+        end
+    end
+    record = record or where.catalog and context.users:published(id)
     if record then
         return record.kind, lookup_record(record, context, extras)
-    elseif where.collection then
-        return require("groove.sandbox.collection").lookup(id, context, extras)
     end
 end
 
@@ -146,8 +152,8 @@ end
 local function continued_items(params, target, extra, context, offset, size)
     local items, done = {}, false
     for _, id in ipairs(params.ids) do
-        local record = context.catalogue:find(id)
-        if record == target then
+        local record = lists.find(id, context)
+        if record and record.id == target.id then
             local object = objects[target.kind](target, context)
             local member, list = sub_page(target, extra, context, offset, size)
             object[member] = list
@@ -173,7 +179,7 @@ local function continue_lookup(params, context)
     end
     local rest, own_context, offset, size = lists.resume(params, context, "lookup")
     local id, extra = (rest or ""):match("^([^\n]+)\n(%l+)$")
-    local target = id and context.catalogue:find(id)
+    local target = id and lists.find(id, context)
     if not target or not lists.has_list(target, extra) then
         return nil, lists.BAD_TOKEN
     end

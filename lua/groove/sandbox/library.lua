@@ -125,6 +125,20 @@ function methods:new_playlist(name, published)
     return playlist
 end
 
+--- A playlist as a record of the catalogue's.
+-- @param playlist
+-- @param owner the user, where others see it
+function M.as_record(playlist, owner)
+    local records = {}
+    for i, entry in ipairs(playlist.tracks) do
+        records[i] = entry.record
+    end
+    return {
+        kind = "playlists", id = playlist.id, name = playlist.name, tracks = records,
+        description = playlist.description, owner = owner,
+    }
+end
+
 --- Takes a playlist out.
 function methods:remove_playlist(playlist)
     for i, other in ipairs(self.playlists) do

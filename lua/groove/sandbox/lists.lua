@@ -31,6 +31,11 @@ function M.bounds(params)
     return (params.page or 0) * size, size
 end
 
+--- What an id names in the catalogue: a record of it, or a playlist that a user has published.
+function M.find(id, context)
+    return context.catalogue:find(id) or context.users:published(id)
+end
+
 -- --- tokens --------------------------------------------------------------------------------------
 
 --- Names a list in a token. The language and country go along: a continuation has no parameters

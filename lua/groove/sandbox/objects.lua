@@ -132,7 +132,7 @@ function M.tracks(record, context, extras)
     return object
 end
 
---- A playlist, without its tracks.
+--- A playlist, without its tracks. One that a user has published says whether it is this user's.
 function M.playlists(record, context)
     local object = content(record, context)
     local seconds = 0
@@ -141,7 +141,8 @@ function M.playlists(record, context)
     end
     object.Description = record.description
     object.Provider = record.mood and "Groove Editors" or nil
-    object.IsReadOnly = true
+    object.UserIsOwner = record.owner and record.owner == context.user
+    object.IsReadOnly = not object.UserIsOwner
     object.IsPublished = true
     object.TrackCount = #record.tracks
     object.Duration = clock(seconds)

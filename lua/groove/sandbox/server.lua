@@ -145,7 +145,7 @@ end
 -- What the handlers get.
 --   language, country, culture ("fr-FR")  of the request, or the defaults
 --   user                  the user whose token came, or nil
---   catalogue             the records
+--   catalogue, users      the records, and who has published playlists beside them
 --   now, time, random     of the request, of the request, of the settings
 --   api_url, null         for what the answer holds
 --   error                 function({ code, message }) -> an error's object, for what is in answers
@@ -154,7 +154,7 @@ local function new_context(self, request, values, user)
     local country = (values.country or "US"):upper()
     return {
         language = language, country = country, culture = language .. "-" .. country,
-        user = user, catalogue = catalogue.get(self.settings.catalogue),
+        user = user, users = self.users, catalogue = catalogue.get(self.settings.catalogue),
         now = request.now, time = request.time, random = self.settings.random,
         api_url = self.settings.api_url, null = self.json.null,
         error = function(err)

@@ -40,6 +40,17 @@ function methods:get(name, subscription)
     return user
 end
 
+--- A playlist that its user has published, as the catalogue shows it to everybody.
+-- @return a record with its `owner`, or nil
+function methods:published(id)
+    for _, user in pairs(self.by_name) do
+        local playlist = user.library:find_playlist(id)
+        if playlist and playlist.published then
+            return library.as_record(playlist, user)
+        end
+    end
+end
+
 local function collection_of(owned)
     local playlists = #owned.playlists
     return {
