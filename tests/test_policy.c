@@ -180,8 +180,11 @@ static void retries_back_off(void **state)
         struct gr_schedule high = s;
         gr_schedule_failure(&high, now, -1, true, HIGHEST);
         CHECK_NEAR(high.next, now + range[n]);
+        struct gr_schedule low = s;
+        gr_schedule_failure(&low, now, -1, true, 0);
+        CHECK_NEAR(low.next, now + range[n] / 5);
         gr_schedule_failure(&s, now, -1, true, 0.5);
-        CHECK_NEAR(s.next, now + range[n] / 2);
+        CHECK_NEAR(s.next, now + range[n] * 0.6);
         assert_int_equal(s.failures, n + 1);
         assert_true(gr_schedule_usable(&s, now));
         now = s.next;

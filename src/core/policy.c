@@ -8,9 +8,11 @@
 #define REFRESH_IN_MIN   1.0
 #define RETRY_MIN        0.1
 #define RETRY_MAX        300.0
-#define RETRY_MAX_ASKED  30.0
-#define PROBE_MIN        60.0
-#define PROBE_MAX        3600.0
+#define RETRY_LEAST \
+    0.2 /* of the back-off, without which the unlucky ask much more often than others */
+#define RETRY_MAX_ASKED 30.0
+#define PROBE_MIN       60.0
+#define PROBE_MAX       3600.0
 
 void gr_schedule_init(struct gr_schedule *s)
 {
@@ -66,7 +68,8 @@ static void plan_retry(struct gr_schedule *s, double now, double retry_after, bo
     s->failures += s->failures < UINT32_MAX;
     s->refusals = 0;
     s->spread = true;
-    delay = u * fmin(RETRY_MAX, ldexp(1, (int)fmin(s->failures, 16)));
+    delay = (RETRY_LEAST + (1 - RETRY_LEAST) * u) *
+            fmin(RETRY_MAX, ldexp(1, (int)fmin(s->failures, 16)));
     delay = fmin(delay, retry_cap(s, now));
     if (asked && !gr_schedule_usable(s, now))
         delay = fmin(delay, RETRY_MAX_ASKED);
