@@ -23,6 +23,9 @@ VARIANT ?=
 BUILD   := build$(VARIANT:%=/%)
 FLAGS_asan := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FLAGS_tsan := -O1 -fno-omit-frame-pointer -fsanitize=thread
+# A test of memory that was not set sees less of it the more has been optimized; tests/support/sanitized.h.
+FLAGS_valgrind := -O1 -fno-omit-frame-pointer -DSANITIZED=1 -DVALGRIND=1
+FLAGS_cov  := -O1 --coverage -fprofile-update=atomic
 FLAGS_fuzz := -DGROOVE_FUZZING -O1 -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined \
               -fno-sanitize-recover=undefined
 
@@ -51,6 +54,7 @@ STATIC_OBJ  := $(BUILD)/$(LUA)/embed/preload.o $(BUILD)/$(LUA)/embed/files.o
 ENGINE      := $(BUILD)/$(LUA)/engine
 MODULE      := $(BUILD)/$(LUA)/groove/core.so
 SUPPORT_OBJ := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/support/*.c))
+STARVE_OBJ  := $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/starve/*.c))
 HOST_OBJ    := $(BUILD)/$(LUA)/host/host.o
 HOST_TESTS  := $(patsubst tests/host/%.c,$(BUILD)/$(LUA)/host/%,$(filter-out %/host.c,$(wildcard tests/host/*.c)))
 FUZZ_C      := $(patsubst %,$(BUILD)/tests/fuzz/%,answer headers)
@@ -67,9 +71,9 @@ env_of = LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;;' \
          LUA_CPATH='$(CURDIR)/$(1)/$(LUA)/?.so;;'
 
 .DELETE_ON_ERROR:
-.PHONY: all every static engine help needs deps deps-base deps-test deps-hosts deps-lint deps-fuzz deps-bench \
-        deps-docs env demo sandbox test tests host every-host check hosts bench fuzz fuzz-short fuzzers stress \
-        exits memory lint format docs asan tsan sanitized install uninstall clean
+.PHONY: all every static engine help needs deps deps-base deps-test deps-hosts deps-lint deps-fuzz deps-valgrind deps-bench \
+        deps-peers bench-scale bench-peers bench-report deps-docs env demo sandbox test tests host every-host check hosts bench fuzz fuzz-short fuzzers stress \
+        exits memory starve soak soak-short lint format docs asan tsan valgrind coverage sanitized install uninstall clean
 
 all: $(MODULE)
 
@@ -81,7 +85,7 @@ help:
 	@echo 'make hosts      the examples for LOVE, mpv, Neovim, HAProxy, ..., each started for real'
 	@echo 'make deps       install the packages that build, demo and test need'
 	@echo 'make sandbox    the stand-in service, until Ctrl-C'
-	@echo 'make bench      speed, side by side with plain libcurl and Go'
+	@echo 'make bench      speed, side by side with plain libcurl and Go; bench-scale bench-peers bench-report'
 	@echo 'make lint       formatting, compiler warnings (gcc, clang), clang-tidy, cppcheck, luacheck'
 	@echo 'make format     rewrite the C files as make lint wants them'
 	@echo 'make docs       the reference, as pages for a browser: build/docs/index.html'
@@ -89,7 +93,11 @@ help:
 	@echo 'make stress     10,000 rounds of everything at once, under both sanitizers (SEED=1)'
 	@echo 'make exits      4,000 processes that end during transfers, and as many with TLS'
 	@echo 'make memory     each allocation of a Lua state fails in turn, on $(LUAS)'
+	@echo 'make starve     each call that the core makes of another library fails in turn'
+	@echo 'make soak       50 calls a second against failing services, with 2-second tokens (SOAK_SECONDS=1200 SEED=1)'
 	@echo 'make asan tsan  the tests under AddressSanitizer + UBSan, under ThreadSanitizer'
+	@echo 'make valgrind   the C tests, and the specs that use the C code most, under valgrind'
+	@echo 'make coverage   lines of C and Lua that the tests run, by file; fails below 90 % and 95 %'
 	@echo 'make env        print export lines that let $(LUA_BIN) find this build: eval "$$(make -s env)"'
 	@echo 'make install    to DESTDIR/PREFIX ($(PREFIX)); uninstall takes it away'
 
@@ -148,6 +156,20 @@ $(BUILD)/tests/%: tests/%.c $(SUPPORT_OBJ) $(ARCHIVE) Makefile
 	@mkdir -p $(@D)
 	$(COMPILE) -Itests/support -MF $@.d -o $@ $< $(SUPPORT_OBJ) $(LDFLAGS) $(ARCHIVE) -lcmocka $(LIBS) -lm
 
+# The core as one object, whose calls of other libraries any test_starve_*.c can make fail.
+$(BUILD)/tests/starve/core.o: $(ARCHIVE) tests/starve/wrapped.txt
+	@mkdir -p $(@D)
+	$(LD) -r $(shell cat tests/starve/wrapped.txt) -o $@ --whole-archive $(ARCHIVE)
+
+$(STARVE_OBJ): $(BUILD)/tests/starve/%.o: tests/starve/%.c $(wildcard tests/starve/*.h) Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) -Itests/support -c -o $@ $<
+
+$(BUILD)/tests/test_starve_%: tests/test_starve_%.c $(BUILD)/tests/starve/core.o $(STARVE_OBJ) $(SUPPORT_OBJ) Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) -Itests/support -Itests/starve -DSTARVED='"$(BUILD)/tests/starve/core.o"' -MF $@.d -o $@ \
+	    $(filter %.c %.o,$^) $(LDFLAGS) -lcmocka $(LIBS) -lm
+
 tests: $(C_TESTS)
 
 # Programs that embed Lua, with all of groove linked in; one of them loads the module instead.
@@ -164,6 +186,16 @@ $(BUILD)/$(LUA)/host/%: tests/host/%.c $(HOST_OBJ) $(SUPPORT_OBJ) $(STATIC) Make
 	@mkdir -p $(@D)
 	$(COMPILE) $(LUA_FLAGS) -Itests/support -DMODULES='"$(BUILD)/$(LUA)"' -MF $@.d -o $@ $< $(HOST_OBJ) \
 	    $(SUPPORT_OBJ) $(LDFLAGS) $(STATIC) $(LUA_LIBS) -lcmocka $(LIBS) -lm
+
+# With all of it as one object whose calls of other libraries can be made to fail, as for test_starve_*.c.
+$(BUILD)/$(LUA)/starve.o: $(STATIC) tests/starve/wrapped.txt
+	$(LD) -r $(shell cat tests/starve/wrapped.txt) -o $@ --whole-archive $(STATIC)
+
+$(BUILD)/$(LUA)/host/test_starve: tests/host/test_starve.c $(HOST_OBJ) $(SUPPORT_OBJ) \
+                                  $(BUILD)/tests/starve/faults.o $(BUILD)/$(LUA)/starve.o Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) $(LUA_FLAGS) -Itests/support -Itests/starve -MF $@.d -o $@ $(filter %.c %.o,$^) \
+	    $(LDFLAGS) $(LUA_LIBS) -lcmocka $(LIBS) -lm
 
 $(BUILD)/$(LUA)/host/stress: | $(MODULE)
 
@@ -201,7 +233,7 @@ every-host:
 deps:
 	@LUA=$(LUA) LUAS='$(LUAS)' tools/deps.sh base test
 
-deps-base deps-test deps-hosts deps-lint deps-fuzz deps-bench deps-docs:
+deps-base deps-test deps-hosts deps-lint deps-fuzz deps-valgrind deps-bench deps-peers deps-docs:
 	@LUA=$(LUA) LUAS='$(LUAS)' tools/deps.sh $(@:deps-%=%)
 
 env:
@@ -223,16 +255,36 @@ hosts: deps deps-hosts
 	@+$(MAKE) --no-print-directory -s every
 	@SPEC="$$(echo spec/hosts/*_spec.lua)" tools/test.sh $(BUILD) $(LUA)
 
-bench: deps-base deps-bench
+# What is measured: see bench/run.lua. bench-report does it all and writes docs/performance.* anew;
+# GROOVE_BENCH=quick has fewer rounds, and then writes to build/bench/docs.
+BENCH_bench        := targets
+BENCH_bench-scale  := scale
+BENCH_bench-peers  := peers
+BENCH_bench-report := targets scale peers document
+
+bench-peers bench-report: deps-peers
+
+bench bench-scale bench-peers bench-report: deps-base deps-bench
 	@LUA=jit tools/deps.sh base
 	@+$(MAKE) --no-print-directory -s all
 	@+$(MAKE) --no-print-directory -s LUA=jit all
-	@+$(MAKE) --no-print-directory -s -C bench LUA=$(LUA) LUA_BIN=$(LUA_BIN)
-	@$(call env_of,$(BUILD)) $(LUA_BIN) bench/run.lua
+	@+$(MAKE) --no-print-directory -s -C bench LUA=$(LUA) $(if $(findstring peers,$(BENCH_$@)),peers)
+	@$(call env_of,$(BUILD)) $(LUA_BIN) bench/run.lua $(BENCH_$@)
 
 asan tsan:
 	@LUA=$(LUA) LUAS=$(LUA) tools/deps.sh base test
 	@+$(MAKE) --no-print-directory -s VARIANT=$@ all tests host sanitized
+
+valgrind: deps-base deps-valgrind
+	@LUA=$(LUA) LUAS=$(LUA) tools/deps.sh test
+	@+$(MAKE) --no-print-directory -s VARIANT=valgrind all tests
+	@tools/valgrind.sh build/valgrind $(LUA)
+
+coverage: deps
+	@+$(MAKE) --no-print-directory -s VARIANT=cov LUA=5.4 all tests host
+	@+$(MAKE) --no-print-directory -s VARIANT=cov LUA=jit all
+	@+$(MAKE) --no-print-directory -s LUA=jit all
+	@tools/coverage.sh build/cov
 
 sanitized:
 	@tools/sanitized.sh $(VARIANT) $(BUILD) $(LUA)
@@ -241,6 +293,7 @@ sanitized:
 SEED ?= 1
 FUZZ_SECONDS ?= 1200
 JOBS ?= 1
+SOAK_SECONDS ?= 1200
 
 fuzz: deps deps-fuzz
 	@+$(MAKE) --no-print-directory -s VARIANT=fuzz CC=clang fuzzers
@@ -266,6 +319,20 @@ memory: deps
 	@for lua in $(LUAS); do \
 	    GROOVE_TEST_ALL=1 CMOCKA_MESSAGE_OUTPUT=TAP $(BUILD)/$$lua/host/test_memory || exit 1; \
 	done
+
+starve: deps
+	@+$(MAKE) --no-print-directory -s tests host
+	@for test in calls process time; do \
+	    GROOVE_TEST_ALL=1 CMOCKA_MESSAGE_OUTPUT=TAP $(BUILD)/tests/test_starve_$$test || exit 1; \
+	done
+	GROOVE_TEST_ALL=1 CMOCKA_MESSAGE_OUTPUT=TAP $(BUILD)/$(LUA)/host/test_starve
+
+soak: deps-base
+	@+$(MAKE) --no-print-directory -s all
+	@$(call env_of,$(BUILD)) tests/soak/run.sh $(LUA_BIN) $(SOAK_SECONDS) $(SEED)
+
+soak-short:
+	@+$(MAKE) --no-print-directory SOAK_SECONDS=60 soak
 
 lint: deps deps-lint
 	@+MAKE='$(MAKE)' LUA='$(LUA)' tools/lint.sh

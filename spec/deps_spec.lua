@@ -4,8 +4,8 @@ local shell = require("spec.support.shell")
 
 local ALL = "gcc libc6-dev make pkg-config lua5.4 liblua5.4-dev libcurl4-openssl-dev "
     .. "libjansson-dev lua-cjson nginx libnginx-mod-http-lua openssl ca-certificates libcmocka-dev "
-    .. "lua-busted lua5.1 liblua5.1-0-dev lua5.2 liblua5.2-dev lua5.3 liblua5.3-dev luajit2 "
-    .. "libluajit2-5.1-dev"
+    .. "libssl-dev lua-busted lua5.1 liblua5.1-0-dev lua5.2 liblua5.2-dev lua5.3 liblua5.3-dev "
+    .. "luajit2 libluajit2-5.1-dev"
 
 describe("make deps", function()
     local folder
@@ -60,6 +60,13 @@ describe("make deps", function()
             .. "sh tools/deps.sh base"):format(folder, folder))
         assert.same({ "apt-get install -y --no-install-recommends --no-remove "
             .. "luajit2 libluajit2-5.1-dev" }, calls())
+    end)
+
+    it("asks for valgrind, and the names in the C library that it goes by", function()
+        debian("make")
+        deps("valgrind")
+        assert.same({ "apt-get install -y --no-install-recommends --no-remove valgrind libc6-dbg" },
+            calls())
     end)
 
     it("asks for the Luas that are to be tested", function()

@@ -67,7 +67,7 @@ local function sandbox_named(names)
     local make = tls.make
     function tls.make(folder, write_file, output)
         return make(folder, function(file, content)
-            write_file(file, (content:gsub("DNS:localhost",
+            return write_file(file, (content:gsub("DNS:localhost",
                 ("%%0, DNS:%s, DNS:%s"):format(names.token_url, names.api_url))))
         end, output)
     end

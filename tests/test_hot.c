@@ -54,11 +54,13 @@ static void stale_handle_never_matches(void **state)
     }
 }
 
+static uint64_t newest; /* the generation that readers wait for */
+
 static void *spin_until_renewed(void *arg)
 {
     const struct gr_hot *hot = arg;
-    uint64_t first = gr_hot_read(hot), last = first, seen;
-    while ((seen = gr_hot_read(hot)) != first + 1000) {
+    uint64_t last = gr_hot_read(hot), seen;
+    while ((seen = gr_hot_read(hot)) != newest) {
         if (seen < last)
             return NULL; /* it went back */
         last = seen;
@@ -74,16 +76,17 @@ static void readers_see_renewals(void **state)
     uint64_t first = gr_hot_generation();
     (void)state;
     gr_hot_write(hot, first);
+    newest = first + 1000;
     for (size_t i = 0; i < COUNT(readers); i++)
         assert_int_equal(pthread_create(&readers[i], NULL, spin_until_renewed, hot), 0);
-    pause_for(0.01); /* all have read the first one */
+    pause_for(0.01); /* they read the first one */
     for (int i = 0; i < 1000; i++)
         gr_hot_write(hot, gr_hot_generation());
     for (size_t i = 0; i < COUNT(readers); i++) {
         pthread_join(readers[i], &result);
         assert_ptr_equal(result, hot);
     }
-    assert_int_equal(gr_hot_read(hot), first + 1000);
+    assert_int_equal(gr_hot_read(hot), newest);
     gr_hot_free(hot);
 }
 

@@ -648,7 +648,7 @@ static bool put_resolver_file(const char *text)
     char path[] = "/tmp/groove-resolv-XXXXXX";
     int fd = mkstemp(path);
     bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) &&
-                mount(path, _PATH_RESCONF, NULL, MS_BIND, NULL) == 0;
+                mount(path, _PATH_RESCONF, "none", MS_BIND, NULL) == 0;
     close(fd);
     return good;
 }
@@ -685,7 +685,7 @@ static void resolver_file_is_followed(void **state)
     pid_t pid = fork();
     if (pid == 0) {
         bool own = unshare(CLONE_NEWNS) == 0 &&
-                   mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+                   mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
                    mount("none", "/tmp", "tmpfs", 0, NULL) == 0;
         _exit(own ? follow_resolver_file() : 77);
     }

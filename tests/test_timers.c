@@ -16,7 +16,7 @@ enum { MANY = 300 };
 /* A timer that notes when it fired, and may arm itself or meddle with another. */
 struct probe {
     struct gr_timer timer;
-    bool armed;
+    bool member, armed;
     double at;
     unsigned fired;
 };
@@ -43,7 +43,9 @@ static void on_fire(struct gr_timer *timer, double now)
 static void arm(struct probe *probe, double at)
 {
     probe->timer.fire = on_fire;
-    assert_true(gr_timers_arm(&timers, &probe->timer, at));
+    probe->member = probe->member || gr_timers_join(&timers);
+    assert_true(probe->member);
+    gr_timers_arm(&timers, &probe->timer, at);
     probe->armed = true;
     probe->at = at;
 }
@@ -52,6 +54,13 @@ static void disarm(struct probe *probe)
 {
     gr_timers_disarm(&timers, &probe->timer);
     probe->armed = false;
+}
+
+static void leave(struct probe *probe)
+{
+    if (probe->member)
+        gr_timers_leave(&timers, &probe->timer);
+    probe->member = probe->armed = false;
 }
 
 static double first_of_all(void)
@@ -126,20 +135,26 @@ static void random_operations(void **state)
     (void)state;
     for (int step = 0; step < 100000; step++) {
         struct probe *probe = &probes[random_bits(&seed) % MANY];
-        unsigned what = random_bits(&seed) % 8;
+        uint64_t what = random_bits(&seed) % 9;
         if (what < 5)
             arm(probe, now + (double)(random_bits(&seed) % 1000));
         else if (what < 7)
             disarm(probe);
+        else if (what < 8)
+            leave(probe);
         else
             run(now += (double)(random_bits(&seed) % 30));
         assert_true(probe->armed == (probe->timer.slot != 0));
+        assert_true(timers.count <= timers.members && timers.members < timers.capacity);
         if (step % 16 == 0)
             assert_true(gr_timers_first(&timers) == first_of_all() ||
                         isinf(first_of_all())); /* both infinite */
     }
     run(INFINITY);
     assert_int_equal(timers.count, 0);
+    for (size_t i = 0; i < MANY; i++)
+        leave(&probes[i]);
+    assert_int_equal(timers.members, 0);
 }
 
 /* What a source does: it plans its next moment while it fires, and forgets others. */

@@ -3,7 +3,8 @@
 # usage: tools/deps.sh GROUP...     LUA=5.4|5.3|5.2|5.1|jit: which Lua "base" is to have
 #     base    make, make demo          test     make test, with all of LUAS, or every Lua
 #     hosts   make hosts               lint     make lint               bench    make bench
-#     docs    make docs                fuzz     make fuzz
+#     docs    make docs                fuzz     make fuzz               peers    make bench-peers
+#     valgrind  make valgrind
 # Says what it will run, asks when standard input is a terminal, removes nothing, and leaves no
 # service running. On a system it does not know it says what is needed, and fails if that is missing.
 set -eu
@@ -39,9 +40,9 @@ for group; do
                 "a C11 compiler, GNU make, pkg-config; Lua, libcurl and jansson with headers; lua-cjson;
 nginx with its Lua module; openssl" ;;
         test)
-            need "libcmocka-dev lua-busted $(for lua in $every_lua; do lua_packages $lua; done)" \
+            need "libcmocka-dev libssl-dev lua-busted $(for lua in $every_lua; do lua_packages $lua; done)" \
                 "$(for lua in $every_lua; do lua_program $lua; done)" \
-                "cmocka; busted and lua-cjson for Lua 5.1 to 5.4; all of these and LuaJIT, with headers" ;;
+                "cmocka, OpenSSL; busted and lua-cjson for Lua 5.1 to 5.4; all of these and LuaJIT, with headers" ;;
         hosts)
             need "love mpv neovim haproxy lua-cqueues lua-luv wrk strace curl chromium" \
                 "love mpv nvim haproxy wrk strace curl chromium" \
@@ -59,12 +60,22 @@ curl, Chromium" ;;
             need "golang-go golang-golang-x-oauth2-dev curl wrk" \
                 "curl wrk" \
                 "curl, wrk; for the comparison with Go: go and its package golang.org/x/oauth2" ;;
+        peers)
+            need "golang-go golang-golang-x-oauth2-dev python3-requests-oauthlib python3-google-auth python3-msal
+                lua-socket lua-sec lua-curl lua5.1 curl" \
+                "curl" \
+                "what is to be compared: go with golang.org/x/oauth2; requests-oauthlib, google-auth and msal for
+/usr/bin/python3; LuaSocket, LuaSec and lua-curl; npm. What is missing is left out" ;;
+        valgrind)
+            need "valgrind libc6-dbg" \
+                "valgrind" \
+                "valgrind 3.19" ;;
         docs)
             need "lua-ldoc lua-discount" \
                 "ldoc" \
                 "LDoc 1.4, and discount for its Lua" ;;
         *)
-            echo "usage: $0 base|test|hosts|lint|fuzz|bench|docs ..." >&2
+            echo "usage: $0 base|test|hosts|lint|fuzz|valgrind|bench|peers|docs ..." >&2
             exit 2 ;;
     esac
 done

@@ -75,7 +75,7 @@
 ---@field timeout? number of one token request
 ---@field connect_timeout? number of the connection within it
 ---@field ca_file? string certificates to trust, PEM; the system's by default
----@field proxy? string of other than loopback addresses
+---@field proxy? string a URL; of other than loopback addresses
 ---@field user_agent? string
 ---@field allow_http? boolean http to any address: anybody on the way reads the secret
 ---@field thread? boolean false: no I/O thread, as long as every open source of the process says so; `groove.dispatch` and blocking calls do the work

@@ -203,6 +203,14 @@ local function json_answer(response, json, secret)
     return value
 end
 
+local ENTITIES = { amp = "&", lt = "<", gt = ">", quot = '"', apos = "'" }
+
+-- The text of an element in XML, decoded, so that an echo of the token is known as such.
+local function element(body, name)
+    local found = body:match("<" .. name .. ">([^<]*)</" .. name .. ">")
+    return found and (found:gsub("&(%a+);", ENTITIES))
+end
+
 -- An error may be JSON even where XML was asked for.
 local function xml_answer(response, json, secret)
     local status, body = response.status, response.body or ""
@@ -212,9 +220,9 @@ local function xml_answer(response, json, secret)
         return json_answer(response, json, secret)
     end
     return nil, M.api_error({
-        ErrorCode = body:match("<ErrorCode>([^<]*)</ErrorCode>"),
-        Description = body:match("<Description>([^<]*)</Description>"),
-        Message = body:match("<Message>([^<]*)</Message>"),
+        ErrorCode = element(body, "ErrorCode"),
+        Description = element(body, "Description"),
+        Message = element(body, "Message"),
     }, response, secret)
 end
 

@@ -42,7 +42,10 @@ M.options = {
     { name = "connect_timeout", type = "seconds", doc = "Of the connection within it." },
     { name = "ca_file", type = "string", doc =
         "Certificates to trust, PEM. Default: the system's." },
-    { name = "proxy", type = "string", doc = "Of other than loopback addresses." },
+    { name = "proxy", type = "string", doc =
+        "Of other than loopback addresses: an http or https URL, user and password in it where "
+        .. "they are asked for. An https proxy is trusted as the system trusts: `ca_file` is not "
+        .. "for it." },
     { name = "user_agent", type = "string", doc = "Header of that name." },
     { name = "allow_http", type = "boolean", default = false, doc =
         "Permits http to other than loopback addresses: anybody on the way reads the secret." },

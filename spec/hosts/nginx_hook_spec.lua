@@ -236,6 +236,7 @@ describe("groove.nginx", function()
             opts.http, opts.server = fill(opts.http), fill(opts.server)
             assert(tls.make(self.path, function(name, text)
                 shell.write(self.path .. "/" .. name, text)
+                return true
             end, self.path .. "/output"))
         end
         opts.http = phase_http()

@@ -259,6 +259,8 @@ static int core_url(lua_State *L)
     const char *wrong = strlen(text) == len ? gr_url_parse(&box->url, text) : "holds a NUL";
     if (!wrong)
         wrong = gr_url_refusal(&box->url, lua_toboolean(L, 2));
+    if (wrong == gr_url_no_memory)
+        return luaL_error(L, "not enough memory");
     if (wrong) {
         lua_pushnil(L);
         lua_pushstring(L, wrong);

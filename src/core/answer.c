@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CODE_MAX 41
@@ -59,6 +60,11 @@ static void fail(const struct reading *r, enum gr_verdict verdict, const char *c
 static void fail_invalid(const struct reading *r, const char *message)
 {
     fail(r, GR_FAILED, "invalid_response", true, message);
+}
+
+static void fail_memory(const struct reading *r)
+{
+    fail(r, GR_FAILED, "out_of_memory", true, "out of memory for the answer");
 }
 
 /* Errors. */
@@ -174,6 +180,33 @@ static void read_status(const struct reading *r)
 
 /* Tokens. */
 
+/* More than jansson will take for a text of that length. It does not survive it if it gets none half-way
+ * through a string: it ends the process, or reads on behind the end. volatile: or the compiler knows better. */
+static bool has_memory(size_t len)
+{
+    void *volatile probe = malloc(16 * len + 4096);
+    bool there = probe != NULL;
+
+    free(probe);
+    return there;
+}
+
+static json_t *load(const char *text, size_t len, size_t flags, json_error_t *error)
+{
+    error->text[JSON_ERROR_TEXT_LENGTH - 1] = json_error_unknown;
+    if (!has_memory(len))
+        return NULL;
+    return json_loadb(text, len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | flags, error);
+}
+
+/* Where jansson gets no memory, it mostly gives no reason. */
+static bool is_memory(const json_error_t *error)
+{
+    enum json_error_code code = json_error_code(error);
+
+    return code == json_error_out_of_memory || code == json_error_unknown;
+}
+
 /* RFC 6749 appendix A.12. Anything else could not be sent as a header either. */
 static bool sendable(const char *token, size_t len)
 {
@@ -185,23 +218,22 @@ static bool sendable(const char *token, size_t len)
 }
 
 /* A number, or a string that is one. NAN where it is neither; INFINITY where it is too large. A
- * string is read by jansson, as strtod would follow the host's locale. */
-static double read_seconds(const json_t *value)
+ * string is read by jansson, as strtod would follow the host's locale. false: no memory for that. */
+static bool read_seconds(double *seconds, const json_t *value)
 {
     json_error_t error;
     json_t *number;
-    double seconds = NAN;
 
+    *seconds = json_is_number(value) ? json_number_value(value) : NAN;
     if (!json_is_string(value))
-        return json_is_number(value) ? json_number_value(value) : NAN;
-    number = json_loadb(json_string_value(value), json_string_length(value),
-                        JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL, &error);
+        return true;
+    number = load(json_string_value(value), json_string_length(value), 0, &error);
     if (json_is_number(number))
-        seconds = json_number_value(number);
+        *seconds = json_number_value(number);
     else if (!number && json_error_code(&error) == json_error_numeric_overflow)
-        seconds = INFINITY;
+        *seconds = INFINITY;
     json_decref(number);
-    return seconds;
+    return number || !is_memory(&error);
 }
 
 static const json_t *nonempty_string(const json_t *object, const char *key)
@@ -224,9 +256,13 @@ static void read_token(const struct reading *r, const json_t *object, const json
     struct gr_answer *out = r->out;
     const char *bytes = json_string_value(token);
     size_t len = json_string_length(token);
-    double expires_in = read_seconds(either(object, "expires_in", "expiresIn"));
-    double refresh_in = read_seconds(json_object_get(object, "refresh_in"));
+    double expires_in, refresh_in;
 
+    if (!read_seconds(&expires_in, either(object, "expires_in", "expiresIn")) ||
+        !read_seconds(&refresh_in, json_object_get(object, "refresh_in"))) {
+        fail_memory(r);
+        return;
+    }
     if (!sendable(bytes, len)) {
         fail(r, GR_FAILED, "invalid_token", true,
              "the token service gave a token with characters that no header may hold");
@@ -238,7 +274,7 @@ static void read_token(const struct reading *r, const json_t *object, const json
     }
     out->token = gr_secret_new(bytes, len);
     if (!out->token) {
-        fail(r, GR_FAILED, "no_memory", true, "no memory is left for the token");
+        fail_memory(r);
         return;
     }
     out->verdict = GR_RENEWED;
@@ -267,7 +303,9 @@ static void read_object(const struct reading *r, const json_t *object,
 static void read_other(const struct reading *r, const json_t *json, const json_error_t *error,
                        size_t len)
 {
-    if (r->status < 200 || r->status > 299)
+    if (len > 0 && !json && is_memory(error))
+        fail_memory(r);
+    else if (r->status < 200 || r->status > 299)
         read_status(r);
     else if (len == 0)
         fail_invalid(r, "the token service answered with nothing: is token_url right?");
@@ -303,11 +341,8 @@ void gr_answer_read(struct gr_answer *out, int status, const char *body, size_t 
     json_t *json = NULL;
 
     *out = (struct gr_answer){.expires_in = GR_LIFETIME_DEFAULT, .refresh_in = NAN};
-    error.text[JSON_ERROR_TEXT_LENGTH - 1] = 0;
-    if (len > 0) {
-        json = json_loadb(body, len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL,
-                          &error);
-    }
+    if (len > 0)
+        json = load(body, len, JSON_ALLOW_NUL, &error);
     if (json_is_object(json))
         read_object(&r, json, secret);
     else

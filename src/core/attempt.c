@@ -45,9 +45,19 @@ void gr_source_publish(struct gr_source *source, double now)
     gr_hot_write(source->hot, valid ? source->generation : 0);
 }
 
-static void forget_error(struct gr_source *source)
+/* The last error of a source for which there was no memory to keep it. Never written to. */
+static struct gr_error lost_error = {
+    .kind = GR_E_TOKEN,
+    .retryable = true,
+    .retry_after = -1,
+    .code = "out_of_memory",
+    .message = "out of memory",
+};
+
+void gr_source_forget_error(struct gr_source *source)
 {
-    free(source->last_error);
+    if (source->last_error != &lost_error)
+        free(source->last_error);
     source->last_error = NULL;
 }
 
@@ -58,7 +68,7 @@ void gr_source_hold(struct gr_source *source, struct gr_secret *token, enum gr_o
     source->generation = gr_hot_generation();
     source->origin = origin;
     source->wanted = GR_REASON_COLD;
-    forget_error(source);
+    gr_source_forget_error(source);
 }
 
 /* ---- waiters ---- */
@@ -205,10 +215,13 @@ void gr_source_start_attempt(struct gr_source *source, double now)
 
 static void keep_error(struct gr_source *source, const struct gr_error *error)
 {
-    if (!source->last_error)
-        source->last_error = malloc(sizeof *source->last_error);
+    /* what is replaced was not allocated */
+    if (!source->last_error || source->last_error == &lost_error)
+        source->last_error = malloc(sizeof *source->last_error); /* NOLINT(gcc-analyzer) */
     if (source->last_error)
         *source->last_error = *error;
+    else
+        source->last_error = &lost_error; /* callers have to hear of one */
 }
 
 static void count_failure(struct gr_source *source, const struct gr_error *error)
@@ -249,7 +262,7 @@ static void take_token(struct gr_source *source, struct gr_answer *answer, doubl
         gr_schedule_token(&source->plan, now, source->sent, answer->expires_in, answer->refresh_in,
                           same, gr_port_random());
     if (verdict == GR_EPHEMERAL) {
-        forget_error(source);
+        gr_source_forget_error(source);
         gr_source_answer_all(source, answer->token, NULL);
         return;
     }

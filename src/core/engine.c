@@ -12,6 +12,9 @@
  * of calls to find the role free, so that none of them pays for a change of threads. */
 #define GRACE 0.05
 
+#define DENIED 10.0 /* seconds until a thread that the system has not given is asked for again */
+#define SOON   0.1  /* seconds until who could not get descriptors looks again */
+
 struct gr_engine gr_engine = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .curl_lock = PTHREAD_MUTEX_INITIALIZER,
@@ -87,13 +90,31 @@ void gr_engine_ended(void)
 
 /* ---- timers ---- */
 
+bool gr_engine_join(void)
+{
+    return gr_timers_join(&gr_engine.timers);
+}
+
+void gr_engine_leave(struct gr_timer *timer)
+{
+    gr_timers_leave(&gr_engine.timers, timer);
+}
+
+/* Where it cannot be set, whoever polls looks again at once. */
+static void set_timer(double at)
+{
+    gr_engine.timer_set = at;
+    if (gr_port_timer_set(gr_engine.timer_fd, at))
+        return;
+    gr_engine.timer_set = INFINITY;
+    gr_port_wake_raise(gr_engine.wake_fd);
+}
+
 void gr_engine_arm(struct gr_timer *timer, double at)
 {
     gr_timers_arm(&gr_engine.timers, timer, at);
-    if (at < gr_engine.timer_set && gr_engine.ready) {
-        gr_engine.timer_set = at;
-        gr_port_timer_set(gr_engine.timer_fd, at);
-    }
+    if (at < gr_engine.timer_set && gr_engine.ready)
+        set_timer(at);
     if (at < gr_engine.park_until)
         kick();
 }
@@ -109,10 +130,8 @@ void gr_engine_set_timer(void)
     double first = fmin(gr_timers_first(&gr_engine.timers), gr_engine.transfer);
     bool over =
         gr_engine.timer_set <= gr_now(); /* it has fired, for timers that have been run since */
-    if (first < gr_engine.timer_set || (over && first < INFINITY)) {
-        gr_engine.timer_set = first;
-        gr_port_timer_set(gr_engine.timer_fd, first);
-    }
+    if (first < gr_engine.timer_set || (over && first < INFINITY))
+        set_timer(first);
 }
 
 /* ---- queues ---- */
@@ -151,7 +170,7 @@ void gr_engine_dequeue(struct gr_exchange *exchange)
 /* The end of an exchange that is in no list any more. */
 void gr_engine_finish(struct gr_exchange *exchange)
 {
-    gr_engine_disarm(&exchange->deadline);
+    gr_engine_leave(&exchange->deadline);
     exchange->state = GR_EXCHANGE_IDLE;
     gr_engine.active--;
     if (exchange->cancelled)
@@ -188,7 +207,7 @@ static void on_deadline(struct gr_timer *timer, double now)
 
 bool gr_engine_submit(struct gr_exchange *exchange, struct gr_lane *lane)
 {
-    if (!gr_engine_start())
+    if (!gr_engine_start() || !gr_engine_join())
         return false;
     exchange->lane = lane;
     exchange->class = lane->class;
@@ -262,31 +281,49 @@ static bool open_descriptors(void)
 {
     if (gr_engine.ready)
         return true;
-    gr_engine.wake_fd = gr_port_wake_new();
-    gr_engine.timer_fd = gr_port_timer_new();
-    gr_engine.timer_set = INFINITY;
-    gr_engine.ready = gr_engine.wake_fd >= 0 && gr_engine.timer_fd >= 0;
-    if (!gr_engine.ready) {
-        close(gr_engine.wake_fd);
-        close(gr_engine.timer_fd);
+    int wake_fd = gr_port_wake_new();
+    int timer_fd = wake_fd >= 0 ? gr_port_timer_new() : -1;
+    if (timer_fd < 0) {
+        if (wake_fd >= 0)
+            close(wake_fd);
+        return false;
     }
-    return gr_engine.ready;
+    gr_engine.wake_fd = wake_fd;
+    gr_engine.timer_fd = timer_fd;
+    gr_engine.timer_set = INFINITY;
+    gr_engine.ready = true;
+    return true;
+}
+
+/* One that has been denied may be had later, where it was for want of memory. */
+static void start_thread(void)
+{
+    bool wanted = gr_engine.users[true] || !gr_engine.users[false];
+    if (!wanted || gr_engine.stopping || gr_now() < gr_engine.denied_until)
+        return;
+    gr_engine.threaded = gr_port_thread(run, NULL);
+    if (!gr_engine.threaded)
+        gr_engine.denied_until = gr_now() + DENIED;
 }
 
 bool gr_engine_start(void)
 {
     if (gr_engine.threaded)
         return true;
-    if (!open_descriptors())
+    if (!gr_engine_guard_process() || !open_descriptors())
         return false;
     gr_engine_set_timer();
-    bool wanted = gr_engine.users[true] || !gr_engine.users[false];
-    if (wanted && !gr_engine.denied && !gr_engine.stopping) {
-        gr_engine.threaded = gr_port_thread(run, NULL);
-        gr_engine.denied = !gr_engine.threaded;
-    }
-    gr_engine_watch_signs();
-    return true;
+    start_thread();
+    return gr_engine_watch_signs();
+}
+
+/* As above; where there is nothing to wake anybody, deadlines pass all the same. */
+static bool start_or_tick(void)
+{
+    bool started = gr_engine_start();
+    if (!started)
+        gr_timers_run(&gr_engine.timers, gr_now());
+    return started;
 }
 
 /* A caller leaves the role: to the thread, if there is something left to do soon, or to the host, which
@@ -328,8 +365,8 @@ void gr_engine_wait(pthread_cond_t *cond, const bool *done, double until)
     if (*done || gr_engine_exiting)
         return;
     for (double left; !*done && (left = until - gr_now()) > 0;) {
-        if (gr_engine.stopping || !gr_engine_start())
-            gr_port_cond_wait(&gr_engine.role, &gr_engine.lock, fmin(left, 1));
+        if (gr_engine.stopping || !start_or_tick())
+            gr_port_cond_wait(&gr_engine.role, &gr_engine.lock, fmin(left, SOON));
         else if (!gr_engine.driving)
             drive_until(done, until);
         else if (!gr_engine.threaded)
@@ -363,7 +400,7 @@ void gr_engine_pump(void)
 {
     gr_engine_lock();
     if (!gr_engine.threaded && !gr_engine.ready && gr_engine.timers.count)
-        gr_engine_start(); /* after a fork, with calls still to be answered */
+        start_or_tick(); /* after a fork, with calls still to be answered */
     if (gr_engine.watched && !gr_engine.stopping && !gr_engine_exiting)
         gr_engine_take_signs();
     if (!gr_engine.threaded && !gr_engine.driving && !gr_engine.stopping && !gr_engine_exiting &&

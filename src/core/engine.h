@@ -76,6 +76,9 @@ void gr_engine_attend(void);
  * look again, as it hears no condition. */
 void gr_engine_ended(void);
 
+/* A timer has joined before it is armed, and leaves at its end. false: no memory left. */
+bool gr_engine_join(void);
+void gr_engine_leave(struct gr_timer *timer);
 void gr_engine_arm(struct gr_timer *timer, double at);
 void gr_engine_disarm(struct gr_timer *timer);
 

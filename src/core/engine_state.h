@@ -32,14 +32,14 @@ struct gr_engine {
     pthread_cond_t parked;     /* the thread has to look again */
     struct class classes[GR_CLASS_COUNT];
     struct gr_timers timers;
-    double timer_set; /* what timer_fd is set to */
-    double transfer;  /* where a host polls: when libcurl wants to be called in any case */
+    double timer_set;    /* what timer_fd is set to */
+    double denied_until; /* no thread could be had: when to ask again */
+    double transfer;     /* where a host polls: when libcurl wants to be called in any case */
     int wake_fd, timer_fd;
     int host_fd;       /* a set for hosts that poll, made when one first asks for it */
     unsigned users[2]; /* by whether they want a thread */
     bool ready;        /* the descriptors are there */
     bool threaded;     /* there is a thread: what nobody waits for gets done, too */
-    bool denied;       /* none can be had */
     bool watched;      /* host_fd holds wake_fd and timer_fd: there is no thread */
     bool look_again;   /* a host's sign has been missed or taken while somebody drove */
     bool driving;      /* somebody is in gr_engine_step */
@@ -70,6 +70,9 @@ extern struct gr_engine_hooks gr_engine_hooks;
  * the host's other exit handlers call must not wait for that lock. */
 extern _Thread_local bool gr_engine_exiting;
 
+/* Set when libcurl has found no memory for a text in this thread. */
+extern _Thread_local bool gr_engine_lacked;
+
 /* ---- engine.c; state lock ---- */
 
 /* Wakes whoever polls: the driver, or, where there is no thread and nobody drives, the host. */
@@ -86,6 +89,13 @@ void gr_engine_finish(struct gr_exchange *exchange);
 void gr_engine_lock_curl(void);
 void gr_engine_unlock_curl(void);
 
+/* ---- lifecycle.c ---- */
+
+/* Sees to it that forks do no harm. false: no memory. Any lock. */
+bool gr_engine_guard_process(void);
+/* Initialises libcurl, and sees to it that an exit does no harm. false: no memory. Libcurl lock. */
+bool gr_engine_prepare_curl(void);
+
 /* ---- step.c ---- */
 
 /* The body of the engine's loop: works, then waits for more, at most for `seconds`. No lock held. */
@@ -99,8 +109,8 @@ bool gr_engine_can_start(void);
 bool gr_engine_holds(const struct gr_socket *record);
 /* Gives an exchange's libcurl handle back. Libcurl lock. */
 void gr_engine_drop_handle(struct gr_exchange *exchange);
-/* Keeps what host_fd holds right. State lock. */
-void gr_engine_watch_signs(void);
+/* Keeps what host_fd holds right. false: it cannot hold what it should. State lock. */
+bool gr_engine_watch_signs(void);
 /* Makes host_fd not readable, before a step that sees to all there is. State lock. */
 void gr_engine_take_signs(void);
 

@@ -200,27 +200,39 @@ static bool add_field(struct gr_exchange *exchange, const char *line, size_t len
 {
     struct gr_buffer *fields = &exchange->fields;
     size_t start = fields->len;
-    if (fields->len + len + 1 > MAX_FIELDS || !buffer_reserve(fields, FIRST_FIELDS) ||
-        !buffer_add(fields, line, len) || !buffer_add(fields, "\n", 1))
+    if (!buffer_reserve(fields, FIRST_FIELDS) || !buffer_add(fields, line, len) ||
+        !buffer_add(fields, "\n", 1))
         return false;
     for (char *c = fields->data + start; *c != ':' && *c != '\n'; c++)
         *c = (char)tolower((unsigned char)*c);
     return true;
 }
 
+/* false: no memory. */
+static bool take_field(struct gr_exchange *exchange, const char *line, size_t len)
+{
+    if (!memchr(line, ':', len) || line[0] == ' ' || line[0] == '\t')
+        return true; /* the rest of a folded line (RFC 9112 5.2) could pass for a field */
+    return add_field(exchange, line, len);
+}
+
 bool gr_exchange_take_line(struct gr_exchange *exchange, const char *line, size_t len)
 {
     size_t kept = trimmed(line, len);
-    if (len >= 5 && memcmp(line, "HTTP/", 5) == 0) {
+    bool starts = len >= 5 && memcmp(line, "HTTP/", 5) == 0;
+    bool ends = kept == 0 && (len == 0 || line[0] != ' ');
+    if (starts)
         exchange->fields.len = 0; /* what came before was an interim answer, or a proxy's */
+    exchange->head_ended = !starts && (ends || exchange->head_ended);
+    exchange->head_len += len;
+    bool fits = exchange->head_len <= MAX_FIELDS && exchange->fields.len + kept < MAX_FIELDS;
+    if (fits && (starts || take_field(exchange, line, kept)))
         return true;
-    }
-    if (!memchr(line, ':', kept) || line[0] == ' ' || line[0] == '\t')
-        return true; /* the rest of a folded line (RFC 9112 5.2) could pass for a field */
-    if (add_field(exchange, line, kept))
-        return true;
-    gr_error_set(&exchange->error, GR_E_TRANSPORT, "answer_too_large", 0, false,
-                 "the answer's headers are larger than %d bytes", MAX_FIELDS);
+    if (fits)
+        no_memory(exchange);
+    else
+        gr_error_set(&exchange->error, GR_E_TRANSPORT, "answer_too_large", 0, false,
+                     "the answer's headers are larger than %d bytes", MAX_FIELDS);
     return false;
 }
 
@@ -250,10 +262,9 @@ const char *gr_exchange_field(const struct gr_exchange *exchange, const char *na
 
 /* ---- set-up ---- */
 
-static bool refuse(struct gr_exchange *exchange, const char *why)
+static void refuse(struct gr_exchange *exchange, const char *why)
 {
     gr_error_set(&exchange->error, GR_E_ARGUMENT, "url_refused", 0, false, "the URL %s", why);
-    return false;
 }
 
 /* Loopback goes through no proxy; others only through one that was given, never the environment's. */
@@ -262,20 +273,33 @@ static const char *proxy_for(const struct gr_exchange *exchange, bool loopback)
     return exchange->proxy && !loopback ? exchange->proxy : "";
 }
 
-static void set_where(struct gr_exchange *exchange, CURL *easy, const struct gr_url *url)
+/* A handle, and the first thing that went wrong in setting it up. libcurl copies texts, and a request that
+ * lacks an option for want of memory would be another one: to another proxy, by another method, trusting
+ * others. */
+struct setup {
+    CURL *easy;
+    CURLcode code;
+};
+
+#define SET(s, option, value) \
+    ((s)->code = (s)->code ? (s)->code : curl_easy_setopt((s)->easy, option, value))
+
+static void set_where(const struct gr_exchange *exchange, struct setup *s, const struct gr_url *url)
 {
     const char *protocols = strcmp(url->scheme, "https") == 0 ? "https" : "http";
-    curl_easy_setopt(easy, CURLOPT_URL, exchange->url);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, protocols);
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_PROXY, proxy_for(exchange, url->loopback));
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    SET(s, CURLOPT_URL, exchange->url);
+    SET(s, CURLOPT_PROTOCOLS_STR, protocols);
+    SET(s, CURLOPT_FOLLOWLOCATION, 0L);
+    SET(s, CURLOPT_PROXY, proxy_for(exchange, url->loopback));
+    SET(s, CURLOPT_NOPROXY, ""); /* not the environment's no_proxy, either */
+    SET(s, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    SET(s, CURLOPT_SSL_VERIFYPEER, 1L);
+    SET(s, CURLOPT_SSL_VERIFYHOST, 2L);
     if (!exchange->ca_file)
         return;
-    curl_easy_setopt(easy, CURLOPT_CAINFO, exchange->ca_file);
-    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* the system's, which would be trusted as well */
+    SET(s, CURLOPT_CAINFO, exchange->ca_file);
+    /* The system's, which would be trusted as well; not every TLS library has one. */
+    curl_easy_setopt(s->easy, CURLOPT_CAPATH, NULL);
 }
 
 static const char *text_of(const struct gr_secret *secret)
@@ -283,57 +307,59 @@ static const char *text_of(const struct gr_secret *secret)
     return secret ? secret->bytes : "";
 }
 
-static void set_what(struct gr_exchange *exchange, CURL *easy)
+static void set_what(const struct gr_exchange *exchange, struct setup *s)
 {
     bool post = strcmp(exchange->method, "POST") == 0;
     if (strcmp(exchange->method, "HEAD") == 0)
-        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+        SET(s, CURLOPT_NOBODY, 1L);
     else if ((exchange->body || strcmp(exchange->method, "GET") != 0) && !post)
-        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, exchange->method);
+        SET(s, CURLOPT_CUSTOMREQUEST, exchange->method);
     if ((exchange->body && strcmp(exchange->method, "HEAD") != 0) || post) {
         const char *bytes = text_of(exchange->body);
         size_t len = exchange->body ? exchange->body->len : 0;
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
-        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, bytes);
+        SET(s, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
+        SET(s, CURLOPT_POSTFIELDS, bytes);
     }
     if (exchange->username || exchange->password) {
-        curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
-        curl_easy_setopt(easy, CURLOPT_USERNAME, text_of(exchange->username));
-        curl_easy_setopt(easy, CURLOPT_PASSWORD, text_of(exchange->password));
+        SET(s, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+        SET(s, CURLOPT_USERNAME, text_of(exchange->username));
+        SET(s, CURLOPT_PASSWORD, text_of(exchange->password));
     }
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, exchange->headers);
-    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
-    curl_easy_setopt(easy, CURLOPT_USERAGENT,
-                     exchange->user_agent ? exchange->user_agent : "groove/" GROOVE_VERSION);
+    SET(s, CURLOPT_HTTPHEADER, exchange->headers);
+    SET(s, CURLOPT_ACCEPT_ENCODING, "");
+    SET(s, CURLOPT_USERAGENT,
+        exchange->user_agent ? exchange->user_agent : "groove/" GROOVE_VERSION);
 }
 
 /* libcurl sends a request again when a reused connection turns out to be dead, a POST too. A POST whose
  * answer was lost may have been carried out, so all but GET and HEAD take a fresh connection. */
-static void set_connection(struct gr_exchange *exchange, CURL *easy, bool https)
+static void set_connection(const struct gr_exchange *exchange, struct setup *s, bool https)
 {
     bool idempotent = strcmp(exchange->method, "GET") == 0 || strcmp(exchange->method, "HEAD") == 0;
-    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, idempotent ? 0L : 1L);
-    curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, exchange->one_shot ? 1L : 0L);
+    SET(s, CURLOPT_FRESH_CONNECT, idempotent ? 0L : 1L);
+    SET(s, CURLOPT_FORBID_REUSE, exchange->one_shot ? 1L : 0L);
+    /* One request needs no HTTP/2, whose library leaves copies of headers and bodies in the memory it frees. */
+    if (exchange->one_shot)
+        SET(s, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     /* Without TLS, libcurl learns from the first answer only that the server cannot multiplex: all other
      * requests to that host would wait for it. */
-    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, idempotent && https ? 1L : 0L);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
-                     (long)(fmin(exchange->connect_timeout, 1e6) * 1000) + 1);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    SET(s, CURLOPT_PIPEWAIT, idempotent && https ? 1L : 0L);
+    SET(s, CURLOPT_CONNECTTIMEOUT_MS, (long)(fmin(exchange->connect_timeout, 1e6) * 1000) + 1);
+    SET(s, CURLOPT_NOSIGNAL, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075700
     /* A name server that does not answer holds up its own request, and not all others and the shutdown. */
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    SET(s, CURLOPT_QUICK_EXIT, 1L);
 #endif
-    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+    SET(s, CURLOPT_TCP_NODELAY, 1L);
 }
 
-static void set_callbacks(struct gr_exchange *exchange, CURL *easy)
+static void set_callbacks(struct gr_exchange *exchange, struct setup *s)
 {
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange);
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, exchange);
+    SET(s, CURLOPT_WRITEFUNCTION, on_body);
+    SET(s, CURLOPT_WRITEDATA, exchange);
+    SET(s, CURLOPT_HEADERFUNCTION, on_header);
+    SET(s, CURLOPT_HEADERDATA, exchange);
+    SET(s, CURLOPT_PRIVATE, exchange);
 }
 
 static void set_failure(struct gr_exchange *exchange, CURLcode code);
@@ -341,27 +367,29 @@ static void set_failure(struct gr_exchange *exchange, CURLcode code);
 bool gr_exchange_open(struct gr_exchange *exchange, CURL *easy)
 {
     struct gr_url url;
-    CURLcode code = CURLE_OK;
+    struct setup s = {easy, CURLE_OK};
     const char *wrong = gr_url_parse(&url, exchange->url);
     if (!wrong)
         wrong = gr_url_refusal(&url, exchange->allow_http);
+    if (wrong == gr_url_no_memory)
+        s.code = CURLE_OUT_OF_MEMORY;
     if (!wrong) {
-        set_where(exchange, easy, &url);
-        set_what(exchange, easy);
-        set_connection(exchange, easy, strcmp(url.scheme, "https") == 0);
-        set_callbacks(exchange, easy);
+        set_where(exchange, &s, &url);
+        set_what(exchange, &s);
+        set_connection(exchange, &s, strcmp(url.scheme, "https") == 0);
+        set_callbacks(exchange, &s);
         exchange->easy = easy;
         exchange->plain = url.loopback && strcmp(url.scheme, "http") == 0;
-        if (exchange->threadless)
-            code = gr_prefetch_apply(easy, &exchange->pins, &url, proxy_for(exchange, url.loopback),
-                                     exchange->ca_file);
+        if (exchange->threadless && s.code == CURLE_OK)
+            s.code = gr_prefetch_apply(easy, &exchange->pins, &url,
+                                       proxy_for(exchange, url.loopback), exchange->ca_file);
     }
     gr_url_clear(&url);
-    if (wrong)
-        return refuse(exchange, wrong);
-    if (code != CURLE_OK)
-        set_failure(exchange, code);
-    return code == CURLE_OK;
+    if (s.code != CURLE_OK)
+        set_failure(exchange, s.code);
+    else if (wrong)
+        refuse(exchange, wrong);
+    return s.code == CURLE_OK && !wrong;
 }
 
 /* ---- the end ---- */
@@ -452,10 +480,15 @@ void gr_exchange_doubt(const struct gr_exchange *exchange)
 void gr_exchange_close(struct gr_exchange *exchange, CURLcode code)
 {
     long status = 0;
-    curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
+    CURLcode told = curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
     exchange->status = (int)status;
+    if (code == CURLE_OK)
+        code = told;
     if (exchange->error.kind != GR_OK)
         return; /* a callback of ours ended it, and has said why */
+    /* libcurl takes a connection's end within the head for the answer's */
+    if (code == CURLE_OK && !exchange->head_ended)
+        code = CURLE_PARTIAL_FILE;
     if (code != CURLE_OK) {
         set_failure(exchange, code);
         gr_exchange_doubt(exchange);

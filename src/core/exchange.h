@@ -56,6 +56,8 @@ struct gr_exchange {
     struct gr_buffer answer;
     struct gr_buffer fields; /* "name: value\n"..., names in lower case */
     double retry_after;      /* seconds; < 0: no such header */
+    size_t head_len;         /* bytes of all heads that came, interim answers' and a proxy's, too */
+    bool head_ended;         /* the last of them has come to its empty line */
 
     /* Called without a lock by the driving thread right before the request is sent, to fill in what must
      * be as fresh as can be. false: *error is set and nothing is sent. May be NULL. */

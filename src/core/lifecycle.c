@@ -15,6 +15,7 @@ enum { EXIT_WAIT_S = 1, STOP_WAIT_S = 2 };
 
 struct gr_engine_hooks gr_engine_hooks;
 _Thread_local bool gr_engine_exiting;
+_Thread_local bool gr_engine_lacked;
 
 bool gr_engine_over(void)
 {
@@ -56,10 +57,8 @@ static void clean_up(void)
     struct gr_signals saved;
     gr_engine_lock_curl();
     gr_port_signals_block(&saved);
-    TAILQ_FOREACH (exchange, &gr_engine.running, link) {
-        curl_multi_remove_handle(gr_engine.multi, exchange->easy);
+    TAILQ_FOREACH (exchange, &gr_engine.running, link)
         gr_engine_drop_handle(exchange);
-    }
     while (gr_engine.spares)
         curl_easy_cleanup(gr_engine.spare[--gr_engine.spares]);
     curl_multi_cleanup(gr_engine.multi);
@@ -215,11 +214,11 @@ static void at_exit(void)
     struct timespec until;
     if (gr_engine_exiting)
         return;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += EXIT_WAIT_S;
-    gr_engine_exiting = pthread_mutex_timedlock(&gr_engine.curl_door, &until) == 0;
+    gr_engine_exiting = pthread_mutex_clocklock(&gr_engine.curl_door, CLOCK_MONOTONIC, &until) == 0;
     if (gr_engine_exiting)
-        (void)pthread_mutex_timedlock(&gr_engine.curl_lock, &until);
+        (void)pthread_mutex_clocklock(&gr_engine.curl_lock, CLOCK_MONOTONIC, &until);
 }
 
 /* ---- once ---- */
@@ -244,19 +243,43 @@ static void *zeroing_realloc(void *memory, size_t size)
     return fresh;
 }
 
+/* libcurl's reset of a handle cannot say that it has lacked memory. */
+static char *noting_strdup(const char *text)
+{
+    char *copy = strdup(text);
+    gr_engine_lacked = gr_engine_lacked || !copy;
+    return copy;
+}
+
+bool gr_engine_guard_process(void)
+{
+    static bool guarded;
+    guarded = guarded || pthread_atfork(before_fork, in_parent, in_child) == 0;
+    return guarded;
+}
+
+/* The exit handler comes after libcurl's own, and so is run before them. */
+bool gr_engine_prepare_curl(void)
+{
+    static bool prepared;
+    if (prepared)
+        return true;
+    /* Where the host has initialised libcurl before, its allocator stays; that cannot be told from here. */
+    prepared = curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, zeroing_free, zeroing_realloc,
+                                    noting_strdup, calloc) == CURLE_OK &&
+               /* one more: some clean up what they have not set up */
+               curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK && atexit(at_exit) == 0;
+    return prepared;
+}
+
 /* The handlers for forks come first: a fork waits until all is ready, or the child would find locks of
- * libcurl's and of the system's held for ever. */
+ * libcurl's and of the system's held for ever. What fails here is tried again when it is needed. */
 static void init_process(void)
 {
-    pthread_atfork(before_fork, in_parent, in_child);
+    gr_engine_guard_process();
     gr_engine_lock_curl();
     gr_port_pin();
-    /* Where the host has initialised libcurl before, its allocator stays; that cannot be told from here. */
-    curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, zeroing_free, zeroing_realloc, strdup,
-                         calloc);
-    curl_global_init(CURL_GLOBAL_DEFAULT); /* one more: some clean up what they have not set up */
-    /* After libcurl's own, and so run before them. */
-    atexit(at_exit);
+    gr_engine_prepare_curl();
     gr_engine_unlock_curl();
 }
 

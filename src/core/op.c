@@ -225,7 +225,7 @@ static void take_from_box(struct gr_op *op)
 
 void gr_op_finish(struct gr_op *op, const struct gr_error *error)
 {
-    gr_engine_disarm(&op->deadline);
+    gr_engine_leave(&op->deadline);
     TAILQ_REMOVE(&pending, op, link);
     if (error)
         op->error = *error;
@@ -264,8 +264,10 @@ void gr_op_no_resources(struct gr_error *error)
 struct gr_op *gr_op_new(struct gr_mailbox *box, double timeout, void (*forget)(struct gr_op *))
 {
     struct gr_op *op = calloc(1, sizeof *op);
-    if (!op)
+    if (!op || !gr_engine_join()) {
+        free(op);
         return NULL;
+    }
     op->refs = 2; /* the caller's, and that of being pending */
     op->box = box;
     op->timeout = timeout;
@@ -402,11 +404,12 @@ bool gr_op_wait(struct gr_op *op, double seconds)
 bool gr_op_cancel(struct gr_op *op)
 {
     struct gr_error error;
-    gr_error_set(&error, GR_E_CANCELLED, "cancelled", 0, false, "the call was cancelled");
     gr_engine_lock();
     bool running = !op->done;
-    if (running)
+    if (running) {
+        gr_error_set(&error, GR_E_CANCELLED, "cancelled", 0, false, "the call was cancelled");
         give_up(op, &error);
+    }
     gr_engine_unlock();
     return running;
 }

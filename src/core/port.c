@@ -28,15 +28,15 @@ int gr_port_wake_new(void)
 void gr_port_wake_raise(int fd)
 {
     uint64_t one = 1;
-    ssize_t ignored = write(fd, &one, sizeof one);
-    (void)ignored; /* EAGAIN: it is readable already */
+    while (write(fd, &one, sizeof one) < 0 && errno == EINTR) /* EAGAIN: it is readable already */
+        continue;
 }
 
 void gr_port_wake_clear(int fd)
 {
     uint64_t count;
-    ssize_t ignored = read(fd, &count, sizeof count);
-    (void)ignored;
+    while (read(fd, &count, sizeof count) < 0 && errno == EINTR)
+        continue;
 }
 
 int gr_port_set_new(void)
@@ -128,7 +128,7 @@ int gr_port_timer_new(void)
     return timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 }
 
-void gr_port_timer_set(int fd, double at)
+bool gr_port_timer_set(int fd, double at)
 {
     double wait = fmax(at - gr_now(), 1e-6); /* zero would disarm it */
     wait = fmin(wait, 1e9);
@@ -136,7 +136,7 @@ void gr_port_timer_set(int fd, double at)
         .it_value = {.tv_sec = (time_t)wait, .tv_nsec = (long)((wait - floor(wait)) * 1e9)}};
     if (spec.it_value.tv_sec == 0 && spec.it_value.tv_nsec == 0)
         spec.it_value.tv_nsec = 1;
-    timerfd_settime(fd, 0, &spec, NULL);
+    return timerfd_settime(fd, 0, &spec, NULL) == 0;
 }
 
 void gr_port_timer_clear(int fd)

@@ -88,7 +88,7 @@ static struct entry *touch(struct cache *cache, const char *key)
         entry = make_room(cache);
         entry->key = copy;
     }
-    entry->looked = gr_now();
+    entry->looked = gr_now(); /* NOLINT(gcc-analyzer): the copy is the entry's */
     return entry;
 }
 
@@ -297,6 +297,10 @@ static char *read_file(const char *path, size_t *len)
         bytes = malloc((size_t)about.st_size);
     if (bytes)
         *len = fread(bytes, 1, (size_t)about.st_size, file);
+    if (bytes && *len < (size_t)about.st_size) { /* a part of it would not do */
+        free(bytes);
+        bytes = NULL;
+    }
     if (file)
         fclose(file);
     return bytes;

@@ -26,6 +26,8 @@
 #define SMALL_MAX  ((size_t)8 << 10)  /* larger blocks have pages of their own */
 #define STEP_MIN   4                  /* the smallest classes are 16 bytes apart */
 #define STEP_MAX   10
+/* What libcurl with TLS was seen to use of a stack, and as much again. */
+#define STACK_REACH ((size_t)16 << 10)
 
 struct free_block {
     struct free_block *next;
@@ -153,23 +155,40 @@ void gr_secret_free(struct gr_secret *secret)
     pthread_mutex_unlock(&arena.lock);
 }
 
-bool gr_secret_equal(const struct gr_secret *a, const struct gr_secret *b)
+bool gr_secret_is(const struct gr_secret *secret, const void *bytes, size_t len)
 {
     /* volatile: the compiler may not see that one difference decides, and stop there. */
     volatile unsigned char difference = 0;
+    const char *given = bytes;
 
+    if (!secret || secret->len != len)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        difference = (unsigned char)(difference | (secret->bytes[i] ^ given[i]));
+    return difference == 0;
+}
+
+bool gr_secret_equal(const struct gr_secret *a, const struct gr_secret *b)
+{
     if (!a || !b)
         return a == b;
-    if (a->len != b->len)
-        return false;
-    for (size_t i = 0; i < a->len; i++)
-        difference = (unsigned char)(difference | (a->bytes[i] ^ b->bytes[i]));
-    return difference == 0;
+    return gr_secret_is(a, b->bytes, b->len);
 }
 
 void gr_zero(void *memory, size_t len)
 {
     explicit_bzero(memory, len);
+}
+
+__attribute__((noinline)) void gr_zero_stack(void)
+{
+    char below[STACK_REACH];
+
+    gr_zero(below, sizeof below);
+    /* The same loads, of zeroes, into the same registers: which those are depends on the length. */
+    for (volatile size_t len = 16; len <= sizeof below / 2; len = 2 * len)
+        memcpy(below, below + sizeof below / 2, len);
+    gr_zero(below, 1); /* without it the compiler would leave the copies out */
 }
 
 size_t gr_secret_count(void)

@@ -24,8 +24,15 @@ void gr_secret_free(struct gr_secret *secret);
 /* Whether both hold the same bytes; the time depends on the lengths only. NULL equals only NULL. */
 bool gr_secret_equal(const struct gr_secret *a, const struct gr_secret *b);
 
+/* As above, whether it holds just these bytes. NULL holds none. */
+bool gr_secret_is(const struct gr_secret *secret, const void *bytes, size_t len);
+
 /* Zeroes memory in a way that the compiler may not leave out. */
 void gr_zero(void *memory, size_t len);
+
+/* Zeroes the stack below the caller, where what it called has left parts of secrets: in buffers, and in vector
+ * registers, which the dynamic linker saves there when a function is called for the first time. */
+void gr_zero_stack(void);
 
 /* How many are alive: for tests, as leak checkers do not see into arenas. */
 size_t gr_secret_count(void);

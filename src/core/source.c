@@ -80,11 +80,13 @@ static void delist(struct gr_source *source)
 
 void gr_source_free(struct gr_source *source)
 {
-    if (source->hot)
+    if (source->hot) {
         gr_hot_free(source->hot);
+        gr_engine_leave(&source->timer);
+    }
     gr_secret_free(source->secret);
     gr_secret_free(source->token);
-    free(source->last_error);
+    gr_source_forget_error(source);
     gr_tally_clear(&source->codes);
     gr_config_clear(&source->config);
     free(source);
@@ -202,6 +204,17 @@ static struct gr_handle *join(struct gr_source *source, const struct gr_options 
     return handle;
 }
 
+/* What a source needs of what all share. */
+static bool equip(struct gr_source *source)
+{
+    if (!gr_engine_join())
+        return false;
+    source->hot = gr_hot_new();
+    if (!source->hot)
+        gr_engine_leave(&source->timer);
+    return source->hot != NULL;
+}
+
 /* Takes over `fresh`, or frees it where the same source is there already. */
 static struct gr_handle *open_locked(struct gr_source *fresh, const struct gr_options *options)
 {
@@ -211,8 +224,7 @@ static struct gr_handle *open_locked(struct gr_source *fresh, const struct gr_op
         gr_source_free(fresh);
         return join(source, options);
     }
-    fresh->hot = gr_hot_new();
-    if (!fresh->hot || !enlist(fresh)) {
+    if (!equip(fresh) || !enlist(fresh)) {
         gr_source_free(fresh);
         return NULL;
     }
@@ -392,7 +404,8 @@ struct gr_op *gr_source_acquire(struct gr_handle *handle, struct gr_mailbox *box
     gr_engine_lock();
     struct gr_error error;
     struct gr_op *op = gr_op_new(box, timeout, gr_source_forget_waiter);
-    if (op && gr_engine_start()) {
+    bool ready = !forced && gr_source_usable(handle->source, gr_now());
+    if (op && (ready || gr_engine_start())) {
         op->handle = handle;
         acquire(handle->source, op, forced);
     } else if (op) {
@@ -408,10 +421,9 @@ struct gr_op *gr_source_acquire(struct gr_handle *handle, struct gr_mailbox *box
 bool gr_source_invalidate(struct gr_handle *handle, const char *token, size_t len)
 {
     struct gr_source *source = handle->source;
-    struct gr_secret *given = gr_secret_new(token, len);
     gr_engine_lock();
     double now = gr_now();
-    bool current = given && gr_source_usable(source, now) && gr_secret_equal(given, source->token);
+    bool current = gr_source_usable(source, now) && gr_secret_is(source->token, token, len);
     if (current) {
         source->counts.invalidations++;
         source->wanted = GR_REASON_REJECTED;
@@ -421,7 +433,6 @@ bool gr_source_invalidate(struct gr_handle *handle, const char *token, size_t le
         gr_source_set_timer(source, now);
     }
     gr_engine_unlock();
-    gr_secret_free(given);
     return current;
 }
 

@@ -57,6 +57,7 @@ bool gr_source_usable(const struct gr_source *source, double now);
 void gr_source_publish(struct gr_source *source, double now);
 /* Takes the token over: it is the current one from now on. */
 void gr_source_hold(struct gr_source *source, struct gr_secret *token, enum gr_origin origin);
+void gr_source_forget_error(struct gr_source *source);
 void gr_source_forget_waiter(struct gr_op *op);
 /* Ends a wait, with a copy of the token or with the error. */
 void gr_source_answer(struct gr_op *op, const struct gr_secret *token,

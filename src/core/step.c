@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <math.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -7,47 +8,63 @@
 #include "clock.h"
 #include "engine_state.h"
 #include "port.h"
+#include "secret.h"
 
-enum { IDLE_POLL_MS = 3600 * 1000, SIGNS = 64 };
+enum { IDLE_POLL_MS = 3600 * 1000, BLIND_POLL_MS = 10, SIGNS = 64 };
 
 /* ---- for hosts that poll ---- */
 
+static bool put_signs(enum gr_watch watch)
+{
+    bool wake = gr_port_set_put(gr_engine.host_fd, gr_engine.wake_fd, watch);
+    bool timer = gr_port_set_put(gr_engine.host_fd, gr_engine.timer_fd, watch);
+    return wake && timer;
+}
+
 /* Keeps what host_fd holds right: nothing where a thread sees to it. Whoever drives next does so for the
  * sockets, which are the driver's. State lock. */
-void gr_engine_watch_signs(void)
+bool gr_engine_watch_signs(void)
 {
     bool wanted = gr_engine.host_fd >= 0 && gr_engine.ready && !gr_engine.threaded;
-    enum gr_watch watch = wanted ? GR_WATCH_SIGNALS : GR_WATCH_NOTHING;
     if (wanted == gr_engine.watched)
-        return;
-    gr_engine.watched = wanted;
-    gr_port_set_put(gr_engine.host_fd, gr_engine.wake_fd, watch);
-    gr_port_set_put(gr_engine.host_fd, gr_engine.timer_fd, watch);
+        return true;
+    gr_engine.watched = wanted && put_signs(GR_WATCH_SIGNALS);
+    if (!gr_engine.watched)
+        put_signs(GR_WATCH_NOTHING);
+    if (wanted != gr_engine.watched)
+        return false;
     gr_engine_set_timer();
     if (gr_engine.active) { /* there may be sockets */
         gr_engine.look_again = true;
         gr_engine_wake();
     }
+    return true;
 }
 
-/* Libcurl lock. */
+static bool put_sockets(enum gr_watch watch)
+{
+    bool good = true;
+    for (size_t i = 0; i < gr_engine.socket_count; i++)
+        if (gr_engine_holds(&gr_engine.sockets[i]))
+            good = gr_port_set_put(gr_engine.host_fd, gr_engine.sockets[i].fd, watch) && good;
+    return good;
+}
+
+/* Where they cannot all be put in now, the next step tries again. Libcurl lock. */
 static void watch_sockets(bool wanted)
 {
     if (wanted == gr_engine.sockets_watched)
         return;
-    gr_engine.sockets_watched = wanted;
-    for (size_t i = 0; i < gr_engine.socket_count; i++)
-        if (gr_engine_holds(&gr_engine.sockets[i]))
-            gr_port_set_put(gr_engine.host_fd, gr_engine.sockets[i].fd,
-                            wanted ? GR_WATCH_CHANGES : GR_WATCH_NOTHING);
+    gr_engine.sockets_watched = wanted && put_sockets(GR_WATCH_CHANGES);
+    if (!gr_engine.sockets_watched)
+        put_sockets(GR_WATCH_NOTHING);
 }
 
 int gr_engine_fd(void)
 {
     if (gr_engine.host_fd < 0)
         gr_engine.host_fd = gr_port_set_new();
-    gr_engine_watch_signs();
-    return gr_engine.host_fd;
+    return gr_engine_watch_signs() ? gr_engine.host_fd : -1;
 }
 
 /* Makes host_fd not readable, before a step that sees to all there is. Where somebody else drives the
@@ -136,6 +153,17 @@ static CURL *take_handle(void)
     return gr_engine.spares ? gr_engine.spare[--gr_engine.spares] : curl_easy_init();
 }
 
+/* Makes a handle as good as new. The reset leaves a list of addresses that has not been used yet, which goes
+ * with its exchange; and where it finds no memory for a default, it leaves out all that come after it. */
+static bool reset(CURL *easy)
+{
+    if (curl_easy_setopt(easy, CURLOPT_RESOLVE, NULL) != CURLE_OK)
+        return false;
+    gr_engine_lacked = false;
+    curl_easy_reset(easy);
+    return !gr_engine_lacked;
+}
+
 /* A handle that carried a secret is not kept: it holds a copy of what it sent until it is freed. */
 void gr_engine_drop_handle(struct gr_exchange *exchange)
 {
@@ -144,42 +172,40 @@ void gr_engine_drop_handle(struct gr_exchange *exchange)
     exchange->easy = NULL;
     if (!easy)
         return;
-    if (!keep) {
+    /* First: the clean-up of a handle that is still in there would leave its connection to others, with an
+     * answer that has been read in part. */
+    curl_multi_remove_handle(gr_engine.multi, easy);
+    if (keep && reset(easy))
+        gr_engine.spare[gr_engine.spares++] = easy;
+    else
         curl_easy_cleanup(easy);
-        return;
-    }
-    /* The reset leaves a list of addresses that has not been used yet, which goes with the exchange. */
-    curl_easy_setopt(easy, CURLOPT_RESOLVE, NULL);
-    curl_easy_reset(easy);
-    gr_engine.spare[gr_engine.spares++] = easy;
+}
+
+static bool hand_over(const struct gr_exchange *exchange)
+{
+    CURL *easy = exchange->easy;
+    gr_engine.guarded = gr_engine.guarded || !exchange->plain;
+    return curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close) == CURLE_OK &&
+           curl_multi_add_handle(gr_engine.multi, easy) == CURLM_OK;
 }
 
 static bool add_handle(struct gr_exchange *exchange)
 {
     if (exchange->prepare && !exchange->prepare(exchange))
         return false;
-    CURL *easy = take_handle();
-    if (!easy || !gr_engine.multi) {
-        gr_error_set(&exchange->error, GR_E_TRANSPORT, "out_of_memory", 0, true, "out of memory");
-        curl_easy_cleanup(easy);
+    exchange->easy = gr_engine.multi ? take_handle() : NULL;
+    if (exchange->easy && !gr_exchange_open(exchange, exchange->easy))
         return false;
-    }
-    exchange->easy = easy;
-    if (!gr_exchange_open(exchange, easy))
-        return false;
-    gr_engine.guarded = gr_engine.guarded || !exchange->plain;
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
-    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
-    if (curl_multi_add_handle(gr_engine.multi, easy) == CURLM_OK)
+    if (exchange->easy && hand_over(exchange))
         return true;
-    gr_error_set(&exchange->error, GR_E_TRANSPORT, "transfer_failed", 0, true,
-                 "libcurl did not take the request");
+    gr_error_set(&exchange->error, GR_E_TRANSPORT, "out_of_memory", 0, true, "out of memory");
     return false;
 }
 
 static CURLM *multi_new(void)
 {
-    CURLM *multi = curl_multi_init();
+    CURLM *multi = gr_engine_prepare_curl() ? curl_multi_init() : NULL;
     if (multi) {
         curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
         curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, 64L);
@@ -242,7 +268,6 @@ static void remove_all(struct exchange_list *gone, struct exchange_list *done)
         TAILQ_REMOVE(gone, exchange, link);
         if (exchange->error.kind == GR_E_TIMEOUT)
             gr_exchange_doubt(exchange);
-        curl_multi_remove_handle(gr_engine.multi, exchange->easy);
         gr_engine_drop_handle(exchange);
         TAILQ_INSERT_TAIL(done, exchange, link);
     }
@@ -256,12 +281,11 @@ static void collect(struct exchange_list *done)
         CURL *easy = message->easy_handle;
         CURLcode code = message->data.result;
         char *owner = NULL;
-        if (message->msg != CURLMSG_DONE)
-            continue;
-        curl_easy_getinfo(easy, CURLINFO_PRIVATE, &owner);
+        if (message->msg != CURLMSG_DONE ||
+            curl_easy_getinfo(easy, CURLINFO_PRIVATE, &owner) != CURLE_OK)
+            continue; /* its deadline will end it */
         struct gr_exchange *exchange = (struct gr_exchange *)(void *)owner;
         gr_exchange_close(exchange, code);
-        curl_multi_remove_handle(gr_engine.multi, easy);
         gr_engine_drop_handle(exchange);
         TAILQ_REMOVE(&gr_engine.running, exchange, link);
         TAILQ_INSERT_TAIL(done, exchange, link);
@@ -279,8 +303,10 @@ static void transfer(struct exchange_list *gone, struct exchange_list *done, boo
     if (guard)
         gr_port_signals_block(&saved);
     remove_all(gone, done);
-    curl_multi_perform(gr_engine.multi, &running);
-    collect(done);
+    if (gr_engine.multi) {
+        curl_multi_perform(gr_engine.multi, &running); /* where it fails, the next one may not */
+        collect(done);
+    }
     if (guard)
         gr_port_signals_restore(&saved);
 }
@@ -296,14 +322,16 @@ static void finish_all(struct exchange_list *done)
     }
 }
 
-/* When libcurl wants to be called even if nothing happens: time-outs of its own, a name to resolve. */
+/* When libcurl wants to be called even if nothing happens: time-outs of its own, a name to resolve. Soon, if
+ * it cannot tell. */
 static double transfer_due(void)
 {
     long ms = -1;
-    if (!gr_engine.sockets_watched || curl_multi_timeout(gr_engine.multi, &ms) != CURLM_OK ||
-        ms < 0)
+    if (!gr_engine.sockets_watched || !gr_engine.multi)
         return INFINITY;
-    return gr_now() + (double)ms / 1000;
+    if (curl_multi_timeout(gr_engine.multi, &ms) != CURLM_OK)
+        ms = BLIND_POLL_MS;
+    return ms < 0 ? INFINITY : gr_now() + (double)ms / 1000;
 }
 
 bool gr_engine_can_start(void)
@@ -331,37 +359,56 @@ static bool work(bool by_caller)
     gr_engine_unlock();
 
     watch_sockets(watched);
-    if (!gr_engine.multi)
+    if (!gr_engine.multi && !TAILQ_EMPTY(&fresh))
         gr_engine.multi = multi_new();
     start_all(&fresh, &done);
     transfer(&gone, &done, by_caller);
     double due = transfer_due();
 
     gr_engine_lock();
+    bool secret_used = gr_engine.classes[GR_CLASS_TOKEN].running > 0;
     gr_engine.transfer = due;
+    gr_engine.look_again = gr_engine.look_again || watched != gr_engine.sockets_watched;
     finish_all(&done);
     bool idle =
         !gr_engine.ended && !gr_engine_can_start() && !gr_engine.sweep && !gr_engine.stopping;
     gr_engine_set_timer();
     gr_engine.asleep = idle;
     gr_engine_unlock();
+    if (secret_used)
+        gr_zero_stack();
     return idle;
+}
+
+/* Waits for the sockets, too, where there may be some. If libcurl cannot, not for long: they have to be looked
+ * at. */
+static void wait_for(struct pollfd signs[2], int ms)
+{
+    struct curl_waitfd extra[] = {
+        {.fd = signs[0].fd, .events = CURL_WAIT_POLLIN},
+        {.fd = signs[1].fd, .events = CURL_WAIT_POLLIN},
+    };
+    bool blind =
+        gr_engine.multi && curl_multi_poll(gr_engine.multi, extra, 2, ms, NULL) != CURLM_OK;
+    signs[0].revents = extra[0].revents;
+    signs[1].revents = extra[1].revents;
+    if (blind || !gr_engine.multi)
+        poll(signs, 2, blind && ms > BLIND_POLL_MS ? BLIND_POLL_MS : ms);
 }
 
 static void doze(double seconds)
 {
-    struct curl_waitfd extra[] = {
-        {.fd = gr_engine.wake_fd, .events = CURL_WAIT_POLLIN},
-        {.fd = gr_engine.timer_fd, .events = CURL_WAIT_POLLIN},
+    struct pollfd signs[] = {
+        {.fd = gr_engine.wake_fd, .events = POLLIN},
+        {.fd = gr_engine.timer_fd, .events = POLLIN},
     };
-    int ms = seconds < IDLE_POLL_MS / 1000.0 ? (int)ceil(seconds * 1000) : IDLE_POLL_MS;
-    curl_multi_poll(gr_engine.multi, extra, 2, ms, NULL);
+    wait_for(signs, seconds < IDLE_POLL_MS / 1000.0 ? (int)ceil(seconds * 1000) : IDLE_POLL_MS);
 
     gr_engine_lock();
     gr_engine.asleep = false;
-    if (extra[0].revents)
+    if (signs[0].revents)
         gr_port_wake_clear(gr_engine.wake_fd);
-    if (extra[1].revents) {
+    if (signs[1].revents) {
         gr_port_timer_clear(gr_engine.timer_fd);
         gr_engine.timer_set = INFINITY;
     }
@@ -374,7 +421,7 @@ void gr_engine_step(double seconds, bool by_caller)
     gr_engine_lock_curl();
     bool idle = work(by_caller);
     gr_engine_unlock_curl();
-    if (idle && gr_engine.multi)
+    if (idle)
         doze(seconds);
 }
 
@@ -385,8 +432,9 @@ bool gr_engine_glance(void)
     int count = 0;
     gr_engine_lock_curl();
     work(true);
-    if (gr_engine.multi && gr_engine.sockets_watched)
-        curl_multi_wait(gr_engine.multi, NULL, 0, 0, &count);
+    if (gr_engine.multi && gr_engine.sockets_watched &&
+        curl_multi_wait(gr_engine.multi, NULL, 0, 0, &count) != CURLM_OK)
+        count = 1; /* it cannot tell */
     gr_engine_unlock_curl();
     return count > 0;
 }

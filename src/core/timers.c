@@ -35,8 +35,6 @@ static void sift_down(struct gr_timers *timers, struct gr_timer *timer)
 static bool grow(struct gr_timers *timers)
 {
     size_t capacity = timers->capacity ? timers->capacity * 2 : 64;
-    if (timers->count + 1 < timers->capacity)
-        return true;
     struct gr_timer **heap = realloc(timers->heap, capacity * sizeof *heap);
     if (!heap)
         return false;
@@ -45,17 +43,27 @@ static bool grow(struct gr_timers *timers)
     return true;
 }
 
-bool gr_timers_arm(struct gr_timers *timers, struct gr_timer *timer, double at)
+bool gr_timers_join(struct gr_timers *timers)
 {
-    if (!timer->slot) {
-        if (!grow(timers))
-            return false;
+    if (timers->members + 1 >= timers->capacity && !grow(timers))
+        return false;
+    timers->members++;
+    return true;
+}
+
+void gr_timers_leave(struct gr_timers *timers, struct gr_timer *timer)
+{
+    gr_timers_disarm(timers, timer);
+    timers->members--;
+}
+
+void gr_timers_arm(struct gr_timers *timers, struct gr_timer *timer, double at)
+{
+    if (!timer->slot)
         place(timers, ++timers->count, timer);
-    }
     timer->at = at;
     sift_up(timers, timer);
     sift_down(timers, timer);
-    return true;
 }
 
 void gr_timers_disarm(struct gr_timers *timers, struct gr_timer *timer)

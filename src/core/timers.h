@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Embedded in what it times. Zero-initialised is "not armed". */
+/* Embedded in what it times. Zero-initialised is "not armed". Armed and disarmed as often as one likes between
+ * gr_timers_join and gr_timers_leave. */
 struct gr_timer {
     double at;
     size_t slot; /* in the heap, from 1; 0: not armed */
@@ -14,12 +15,19 @@ struct gr_timer {
 
 struct gr_timers {
     struct gr_timer **heap; /* heap[0] is not used */
-    size_t count;
+    size_t count;           /* of those armed */
+    size_t members;         /* of those that may be */
     size_t capacity;
 };
 
-/* Arms, or moves an armed timer. false: no memory; then the timer is not armed, or keeps its old time. */
-bool gr_timers_arm(struct gr_timers *timers, struct gr_timer *timer, double at);
+/* Makes room for one more timer, so that what has begun cannot lose its end for want of memory. false: there
+ * is none. */
+bool gr_timers_join(struct gr_timers *timers);
+/* Disarms it and gives its room back. */
+void gr_timers_leave(struct gr_timers *timers, struct gr_timer *timer);
+
+/* Arms, or moves an armed timer. */
+void gr_timers_arm(struct gr_timers *timers, struct gr_timer *timer, double at);
 void gr_timers_disarm(struct gr_timers *timers, struct gr_timer *timer);
 
 /* The earliest moment; INFINITY when none is armed. */

@@ -6,17 +6,26 @@
 #include <string.h>
 #include <strings.h>
 
-static char *part(CURLU *handle, CURLUPart what, unsigned flags)
+const char gr_url_no_memory[] = "could not be parsed: no memory";
+
+/* A URL, and whether all that was asked of it could be told. */
+struct reading {
+    CURLU *handle;
+    bool failed;
+};
+
+/* NULL: it has none. */
+static char *part(struct reading *r, CURLUPart what, unsigned flags)
 {
     char *text = NULL;
-    if (curl_url_get(handle, what, &text, flags) != CURLUE_OK)
-        return NULL;
-    return text;
+    CURLUcode code = curl_url_get(r->handle, what, &text, flags);
+    r->failed = r->failed || code == CURLUE_OUT_OF_MEMORY;
+    return code == CURLUE_OK ? text : NULL;
 }
 
-static bool has(CURLU *handle, CURLUPart what)
+static bool has(struct reading *r, CURLUPart what)
 {
-    char *text = part(handle, what, 0);
+    char *text = part(r, what, 0);
     bool there = text != NULL;
     curl_free(text);
     return there;
@@ -39,14 +48,16 @@ static bool is_loopback(const char *host)
     return inet_pton(AF_INET6, bare, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
-static const char *take_parts(struct gr_url *url, CURLU *handle)
+static const char *take_parts(struct gr_url *url, struct reading *r)
 {
-    url->scheme = part(handle, CURLUPART_SCHEME, 0);
-    url->host = part(handle, CURLUPART_HOST, 0);
-    url->port = part(handle, CURLUPART_PORT, CURLU_DEFAULT_PORT);
-    url->path = part(handle, CURLUPART_PATH, 0);
-    url->query = part(handle, CURLUPART_QUERY, 0);
-    url->userinfo = has(handle, CURLUPART_USER) || has(handle, CURLUPART_PASSWORD);
+    url->scheme = part(r, CURLUPART_SCHEME, 0);
+    url->host = part(r, CURLUPART_HOST, 0);
+    url->port = part(r, CURLUPART_PORT, CURLU_DEFAULT_PORT);
+    url->path = part(r, CURLUPART_PATH, 0);
+    url->query = part(r, CURLUPART_QUERY, 0);
+    url->userinfo = has(r, CURLUPART_USER) || has(r, CURLUPART_PASSWORD);
+    if (r->failed)
+        return gr_url_no_memory;
     if (!url->scheme || !url->host || !url->host[0] || !url->port || !url->path)
         return "is not an absolute http or https URL";
     url->loopback = is_loopback(url->host);
@@ -56,13 +67,16 @@ static const char *take_parts(struct gr_url *url, CURLU *handle)
 const char *gr_url_parse(struct gr_url *url, const char *text)
 {
     memset(url, 0, sizeof *url);
-    CURLU *handle = curl_url();
-    if (!handle)
-        return "could not be parsed: no memory";
+    struct reading r = {curl_url(), false};
+    if (!r.handle)
+        return gr_url_no_memory;
     const char *wrong = "is not an absolute http or https URL";
-    if (curl_url_set(handle, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK)
-        wrong = take_parts(url, handle);
-    curl_url_cleanup(handle);
+    CURLUcode code = curl_url_set(r.handle, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME);
+    if (code == CURLUE_OK)
+        wrong = take_parts(url, &r);
+    else if (code == CURLUE_OUT_OF_MEMORY)
+        wrong = gr_url_no_memory;
+    curl_url_cleanup(r.handle);
     return wrong;
 }
 

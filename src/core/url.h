@@ -11,6 +11,9 @@ struct gr_url {
     bool userinfo;
 };
 
+/* What is wrong where nothing is, but memory is short: to be compared by its address. */
+extern const char gr_url_no_memory[];
+
 /* Parses `text`. NULL on success, else what is wrong (static text). *url is to be cleared in both cases. */
 const char *gr_url_parse(struct gr_url *url, const char *text);
 void gr_url_clear(struct gr_url *url);

@@ -51,6 +51,12 @@ struct server {
 
 /* ---- reading ---- */
 
+/* There may be any bytes in it. */
+static const char *next_line(const char *at, const char *end)
+{
+    return (const char *)memmem(at, (size_t)(end + 2 - at), "\r\n", 2) + 2;
+}
+
 /* The length of the request at the start of `text`, 0 where it is not complete. */
 static size_t request_len(const char *text, size_t len)
 {
@@ -58,7 +64,7 @@ static size_t request_len(const char *text, size_t len)
     size_t body = 0;
     if (!end)
         return 0;
-    for (const char *at = text; at < end; at = strstr(at, "\r\n") + 2)
+    for (const char *at = text; at < end; at = next_line(at, end))
         if (strncasecmp(at, "content-length:", 15) == 0)
             body = strtoul(at + 15, NULL, 10);
     size_t whole = (size_t)(end - text) + 4 + body;
@@ -86,8 +92,8 @@ static bool read_request(struct connection *c)
 
 static void note_path(struct server *server, const char *text)
 {
-    const char *start = strchr(text, ' ') + 1;
-    size_t len = strcspn(start, " ?");
+    const char *start = strchr(text, ' ');
+    size_t len = start ? strcspn(++start, " ?") : PATH_LEN;
     for (size_t i = 0; i < PATHS && len < PATH_LEN; i++) {
         char *path = server->paths[i].path;
         if (!path[0])

@@ -122,11 +122,20 @@ end
 
 -- --- start ---------------------------------------------------------------------------------------
 
+-- What is written is kept by the close only.
 local function writer(folder)
     return function(name, content)
-        local file = assert(io.open(folder .. "/" .. name, "wb"))
-        assert(file:write(content))
-        file:close()
+        local file, message = io.open(folder .. "/" .. name, "wb")
+        local good = file
+        if file then
+            good, message = file:write(content)
+            local closed, why = file:close()
+            good, message = good and closed, message or why
+        end
+        if not good then
+            return nil, "its files cannot be written: " .. message
+        end
+        return true
     end
 end
 
@@ -160,9 +169,11 @@ local function prepare(started, settings, opts)
             return nil, message
         end
     end
-    write("nginx.conf", configuration(path, started.port, opts.tls))
-    write("settings.json", opts.json.encode(settings))
-    return true
+    local written, message = write("nginx.conf", configuration(path, started.port, opts.tls))
+    if written then
+        written, message = write("settings.json", opts.json.encode(settings))
+    end
+    return written, message
 end
 
 local function acquire()

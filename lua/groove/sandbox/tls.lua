@@ -63,15 +63,17 @@ end
 
 --- Makes `ca.pem`, `server.pem` and `server.key` in a folder.
 -- @tparam string folder
--- @tparam function write `write(name, content)` writes a file into the folder
+-- @tparam function write `write(name, content)` writes a file into the folder; true, or nil and why
 -- @tparam string output file for what openssl has to say
 -- @treturn[1] string path of the authority's certificate
 -- @treturn[2] nil
 -- @treturn[2] string what went wrong
 function M.make(folder, write, output)
-    write("openssl.cnf", CONFIG)
     local ca, key = folder .. "/ca.pem", folder .. "/ca.key"
-    local made, message = run(arguments(folder, "ca", "groove sandbox", "authority"), output)
+    local made, message = write("openssl.cnf", CONFIG)
+    if made then
+        made, message = run(arguments(folder, "ca", "groove sandbox", "authority"), output)
+    end
     if made then
         made, message = run(arguments(folder, "server", "127.0.0.1", "server",
             "-CA", ca, "-CAkey", key), output)
