@@ -1,79 +1,157 @@
--- What of a secret is left in the memory of a process that has closed its source.
+-- What of a secret from a file is in the memory of a process, and in a core dump of it, while its
+-- source is open and after it was closed.
 
+local child = require("spec.support.child")
 local groove = require("groove")
-local shell = require("spec.support.shell")
+local marks = require("spec.support.secrecy.marks")
+local memory = require("spec.support.secrecy.memory")
 local service = require("spec.support.service")
-
--- Whether a text stands anywhere in the writable memory of a process; nil: it may not be looked at.
-local function memory_holds(pid, text)
-    local mem = io.open("/proc/" .. pid .. "/mem", "rb")
-    if not mem then return nil end
-    local found = false
-    for line in io.lines("/proc/" .. pid .. "/maps") do
-        local from, to = line:match("^(%x+)%-(%x+) rw")
-        if from and #from <= 12 then
-            from, to = tonumber(from, 16), tonumber(to, 16)
-            if mem:seek("set", from) and to - from < 2 ^ 28 then
-                found = found or (mem:read(to - from) or ""):find(text, 1, true) ~= nil
-            end
-        end
-    end
-    mem:close()
-    return found
-end
+local shell = require("spec.support.shell")
 
 describe("memory", function()
-    -- the second half is the same in every encoding of a form
-    local UNCHANGED = ("0123456789abcdef"):rep(4)
-    local SECRET = "kept in memory for a while: " .. UNCHANGED
-    local sandbox, secret_file, ready_file
+    if os.getenv("GROOVE_SANITIZER") then
+        pending("is not looked at: a sanitizer keeps what was freed")
+        return
+    end
+
+    local secret, control = marks.new(marks.AWKWARD), marks.new()
+    local sandboxes, folder = {}, nil
 
     setup(function()
-        sandbox = assert(groove.sandbox({ client_secret = SECRET }))
-        secret_file, ready_file = os.tmpname(), os.tmpname()
-        local file = assert(io.open(secret_file, "w"))
-        file:write(SECRET)
-        file:close()
+        for _, scheme in ipairs({ "http", "https" }) do
+            sandboxes[scheme] = assert(groove.sandbox({
+                client_secret = secret, tls = scheme == "https",
+            }))
+        end
+        folder = shell.folder()
+        shell.write(folder .. "/secret", secret)
+        shell.write(folder .. "/control", control)
     end)
     teardown(function()
-        sandbox:stop()
-        os.remove(secret_file)
-        os.remove(ready_file)
+        for _, sandbox in pairs(sandboxes) do
+            sandbox:stop()
+        end
+        shell.remove(folder)
     end)
 
-    local function held(auth, close)
-        os.remove(ready_file)
-        local pid_file = os.tmpname()
-        local child = assert(io.popen(("echo $$ >'%s'; SPEC_TOKEN_URL='%s' SPEC_CLIENT_ID='%s' "
-            .. "SPEC_SECRET_FILE='%s' SPEC_AUTH='%s' SPEC_CLOSE='%s' SPEC_READY='%s' "
-            .. "exec %s spec/support/forgetful.lua"):format(pid_file, sandbox.token_url,
-            sandbox:options().client_id, secret_file, auth, close, ready_file,
-            shell.interpreter), "w"))
+    -- A program that has got a token, and has closed its source or not. It runs where its core dump
+    -- may be left.
+    local function start(case, close)
+        os.remove(folder .. "/ready")
+        local root, sandbox = shell.lines("pwd")[1], sandboxes[case.scheme]
+        local variables = child.environment({
+            token_url = sandbox.token_url, client_id = sandbox:options().client_id,
+            ca_file = sandbox.ca_file, auth = case.auth, driver = case.driver,
+            secret_file = folder .. "/secret", close = close and "yes" or "no",
+            ready = folder .. "/ready", control = folder .. "/control",
+        })
+        local input = assert(io.popen(("cd '%s' && echo $$ >pid; ulimit -c unlimited 2>/dev/null; "
+            .. "exec %s %s '%s/spec/support/forgetful.lua' >output 2>&1"):format(folder, variables,
+            shell.interpreter, root), "w"))
         assert.is_true(service.eventually(function()
-            return (shell.read(ready_file) or "") ~= ""
+            return (shell.read(folder .. "/ready") or "") ~= ""
+        end, 20), shell.read(folder .. "/output"))
+        assert.equal("ready", shell.read(folder .. "/ready"))
+        return shell.read(folder .. "/pid"):match("%d+"), input
+    end
+
+    -- Runs `look(pid)` beside such a program.
+    local function beside(case, close, look)
+        local pid, input = start(case, close)
+        local ok, problem = pcall(look, pid)
+        input:close()
+        if not ok then
+            error(problem, 0)
+        end
+    end
+
+    local function look_at(pid)
+        local control_anywhere, control_dumped = memory.holds(pid, control)
+        if control_anywhere == nil then
+            pending("this system lets nobody look at another process's memory")
+        end
+        -- The look finds what is there.
+        assert.is_true(control_anywhere)
+        assert.is_true(control_dumped)
+        return memory.holds(pid, secret)
+    end
+
+    local function check_core(path)
+        assert.is_true(memory.file_holds(path, control))
+        local found = memory.file_holds(path, secret)
+        os.remove(path)
+        assert.is_false(found)
+    end
+
+    local function core_file()
+        local found = shell.lines("ls '" .. folder .. "' | grep '^core'")
+        return found[1] and folder .. "/" .. found[1]
+    end
+
+    local function kernel_dump(pid)
+        shell.must("kill -ABRT " .. pid)
+        -- Nobody has waited for it yet.
+        assert.is_true(service.eventually(function()
+            return (shell.read("/proc/" .. pid .. "/stat") or ""):find(") Z ", 1, true) ~= nil
         end, 20))
-        assert.equal("ready", shell.read(ready_file))
-        local pid = shell.read(pid_file):match("%d+")
-        local plain, encoded = memory_holds(pid, SECRET), memory_holds(pid, UNCHANGED)
-        child:close()
-        os.remove(pid_file)
-        return plain, encoded
+    end
+
+    local function gdb_dump(pid)
+        shell.succeeds(("cd '%s' && gcore -o core %s >/dev/null 2>&1"):format(folder, pid))
+    end
+
+    local function looks(case, name)
+        it("holds no trace of a secret after close: " .. name, function()
+            beside(case, true, function(pid)
+                local anywhere = look_at(pid)
+                assert.is_false(anywhere)
+            end)
+        end)
+
+        it("keeps an open source's secret where no core dump looks: " .. name, function()
+            beside(case, false, function(pid)
+                local anywhere, dumped = look_at(pid)
+                assert.is_true(anywhere)
+                assert.is_false(dumped)
+            end)
+        end)
+    end
+
+    -- Real core dumps, where the system lets them be made.
+    local function dumps(case, name, close)
+        it("is dumped by the kernel without the secret: " .. name, function()
+            if not memory.kernel_dumps() then
+                pending("core dumps do not go into the folder of the program here")
+            end
+            beside(case, close, kernel_dump)
+            if not core_file() then
+                pending("the limits here forbid core dumps")
+            end
+            check_core(core_file())
+        end)
+
+        it("is dumped by gdb without the secret: " .. name, function()
+            if not shell.succeeds("command -v gcore >/dev/null 2>&1") then
+                pending("gdb is not installed")
+            end
+            beside(case, close, gdb_dump)
+            if not core_file() then
+                pending("gdb may not look at another process here")
+            end
+            check_core(core_file())
+        end)
     end
 
     for _, auth in ipairs({ "post", "basic" }) do
-        it("holds no trace of a secret after close (" .. auth .. ")", function()
-            if os.getenv("GROOVE_SANITIZER") then
-                pending("a sanitizer keeps freed memory")
+        for _, scheme in ipairs({ "http", "https" }) do
+            for _, driver in ipairs({ "waiting", "thread", "dispatch" }) do
+                looks({ auth = auth, scheme = scheme, driver = driver },
+                    ("%s over %s, by %s"):format(auth, scheme, driver))
             end
-            local plain = held(auth, "no")
-            if plain == nil then
-                pending("this system lets nobody look at another process's memory")
-            end
-            assert.is_true(plain) -- the look finds what is there
-            local encoded
-            plain, encoded = held(auth, "yes")
-            assert.is_false(plain)
-            assert.is_false(encoded)
-        end)
+        end
+        for _, close in ipairs({ false, true }) do
+            dumps({ auth = auth, scheme = "https", driver = "waiting" },
+                auth .. (close and ", after close" or ", before close"), close)
+        end
     end
 end)
