@@ -1,5 +1,6 @@
 -- The API client's own part, without a network: building requests, decoding, walking over pages.
 
+local bench = require "bench"
 local cjson = require "cjson"
 local groove = require "groove"
 local response = require "groove.response"
@@ -61,27 +62,28 @@ local BUILDS = {
     { "collection_add", ALBUM },
 }
 
-local function builds(bench)
+local function builds()
     local client, count = client_of(function() end), 20000
     for _, call in ipairs(BUILDS) do
         local name, a, b, c = call[1], call[2], call[3], call[4]
-        local seconds = bench.alternate(bench.rounds, { bench.timed(function()
+        local seconds, noise = bench.alternate(bench.rounds, { bench.timed(function()
             for _ = 1, count do client:build(name, a, b, c) end
         end) })
         local options = #call > 2 and type(call[#call]) == "table" and " with options" or ""
-        bench.report("build: " .. name .. options .. ", us", "", seconds / count * 1e6, { "<=", 5 })
+        bench.report({ "build: " .. name .. options, unit = "us", value = seconds / count * 1e6,
+            target = { "<=", 5 }, noise = noise })
     end
 end
 
-local function nulls(bench, pages)
+local function nulls(pages)
     local body, count = pages[1].body, 300
-    local ours, theirs = bench.alternate(bench.rounds, {
+    local ours, theirs, noise = bench.alternate(bench.rounds, {
         bench.timed(function() for _ = 1, count do response.decode(body) end end),
         bench.timed(function() for _ = 1, count do cjson.decode(body) end end),
     })
-    bench.report("decoding without a null / cjson.decode",
-        string.format("%.0f us / %.0f us", ours / count * 1e6, theirs / count * 1e6),
-        ours / theirs, { "<=", 1.05 })
+    bench.report({ "decoding without a null / cjson.decode", value = ours / theirs, noise = noise,
+        measured = ("%.0f us / %.0f us"):format(ours / count * 1e6, theirs / count * 1e6),
+        target = { "<=", 1.05 } })
 end
 
 local function by_hand(transport)
@@ -106,25 +108,24 @@ local function by_each(client)
     return seen
 end
 
-local function each(bench, pages)
+local function each(pages)
     local transport = transport_of(pages)
     local client = client_of(transport)
     assert(by_hand(transport) == PAGES * SIZE and by_each(client) == PAGES * SIZE)
-    local ours, theirs = bench.alternate(bench.rounds, {
+    local ours, theirs, noise = bench.alternate(bench.rounds, {
         bench.timed(function() by_each(client) end),
         bench.timed(function() by_hand(transport) end),
     })
-    bench.report("client:each over 1,000 items / by hand",
-        string.format("%.2f ms / %.2f ms", ours * 1000, theirs * 1000), ours / theirs,
-        { "<=", 1.1 })
+    bench.report({ "client:each over 1,000 items / by hand", value = ours / theirs, noise = noise,
+        measured = ("%.2f ms / %.2f ms"):format(ours * 1000, theirs * 1000),
+        target = { "<=", 1.1 } })
 end
 
---- Runs all. bench: `alternate`, `timed`, `report` of run.lua, and `rounds`.
-function M.run(bench)
+function M.run()
     local pages = make_pages()
-    builds(bench)
-    nulls(bench, pages)
-    each(bench, pages)
+    builds()
+    nulls(pages)
+    each(pages)
 end
 
 return M

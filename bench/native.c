@@ -2,6 +2,7 @@
  * processes, the memory in use. Only for `make bench`. */
 #include <lauxlib.h>
 #include <lua.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -81,6 +82,15 @@ static int rss(lua_State *L)
         return luaL_error(L, "/proc/self/statm cannot be read");
     fclose(file);
     lua_pushinteger(L, (lua_Integer)pages * sysconf(_SC_PAGESIZE));
+    return 1;
+}
+
+/* allocated() -> bytes that malloc has given out in this process. */
+static int allocated(lua_State *L)
+{
+    struct mallinfo2 info = mallinfo2();
+
+    lua_pushnumber(L, (lua_Number)(info.uordblks + info.hblkhd));
     return 1;
 }
 
@@ -208,12 +218,19 @@ static int curl(lua_State *L)
 
 int luaopen_native(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"empty", empty},         {"now", now},
-                                         {"busy", busy},           {"sleep", pause_for},
-                                         {"poll", poll_fd},        {"rss", rss},
-                                         {"free_port", free_port}, {"start", start},
-                                         {"stop", stop},           {"run", run},
-                                         {"curl", curl},           {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"empty", empty},
+                                         {"now", now},
+                                         {"busy", busy},
+                                         {"sleep", pause_for},
+                                         {"poll", poll_fd},
+                                         {"rss", rss},
+                                         {"allocated", allocated},
+                                         {"free_port", free_port},
+                                         {"start", start},
+                                         {"stop", stop},
+                                         {"run", run},
+                                         {"curl", curl},
+                                         {NULL, NULL}};
 
     lua_newtable(L);
     for (const luaL_Reg *f = functions; f->name; f++) {

@@ -2,9 +2,14 @@
 -- each on to another server, for each second of its processor's time. On the wall, a machine that
 -- does other things as well makes differences of 6 % between equal things.
 
+local bench = require "bench"
+
+local native, root = bench.native, bench.root
+
 local M = {}
 
 local SECONDS = 1
+local ROUNDS = bench.quick and 3 or 11
 local CONNECTIONS = 32
 
 local CONFIG = [[
@@ -59,13 +64,6 @@ http {
 
 local MODULES = "/usr/lib/nginx/modules/"
 
-local function lines_of(command)
-    local pipe = io.popen(command)
-    local text = pipe:read("*a")
-    pipe:close()
-    return text
-end
-
 local function write(path, text)
     local file = assert(io.open(path, "w"))
     assert(file:write(text))
@@ -73,15 +71,15 @@ local function write(path, text)
 end
 
 -- Starts nginx with the hooks; gives its address, and a function that stops it.
-local function start(native, site, root)
+local function start(site)
     local folder = os.tmpname()
     os.remove(folder)
     assert(os.execute("mkdir -m 755 '" .. folder .. "'"))
-    local here = lines_of("cd '" .. (root == "" and "." or root) .. "' && pwd"):match("[^\n]+")
+    local here = bench.absolute(root == "" and "." or root)
     local port = native.free_port()
     local load = ("load_module %sndk_http_module.so;\nload_module %sngx_http_lua_module.so;")
         :format(MODULES, MODULES)
-    if lines_of("id -u"):match("%d+") == "0" then
+    if bench.output_of("id -u"):match("%d+") == "0" then
         load = load .. "\nuser root;"
     end
     write(folder .. "/nginx.conf", CONFIG:format(load, here .. "/lua/?.lua;" .. here
@@ -96,18 +94,18 @@ end
 
 -- Hundredths of a second that a process has computed for.
 local function processor_time(pid)
-    local fields = lines_of("cat /proc/" .. pid .. "/stat"):match("%) %a (.*)")
+    local fields = bench.output_of("cat /proc/" .. pid .. "/stat"):match("%) %a (.*)")
     local user, system = fields:match("^" .. ("%S+ "):rep(10) .. "(%d+) (%d+)")
     return user + system
 end
 
 local function worker_of(folder)
-    local master = lines_of("cat '" .. folder .. "/nginx.pid'"):match("%d+")
-    return lines_of(("cat /proc/%s/task/%s/children"):format(master, master)):match("%d+")
+    local master = bench.output_of("cat '" .. folder .. "/nginx.pid'"):match("%d+")
+    return bench.output_of(("cat /proc/%s/task/%s/children"):format(master, master)):match("%d+")
 end
 
 local function load(url)
-    local said = lines_of(("wrk -t1 -c%d -d%ds '%s' 2>&1"):format(CONNECTIONS, SECONDS, url))
+    local said = bench.output_of(("wrk -t1 -c%d -d%ds '%s' 2>&1"):format(CONNECTIONS, SECONDS, url))
     if said:find("Non-2xx", 1, true) then
         error("the benchmark's nginx answers with errors")
     end
@@ -130,7 +128,7 @@ local function measure(url, worker, rounds, paths)
     return (table.unpack or unpack)(out)
 end
 
-local function wait_for(native, url)
+local function wait_for(url)
     for _ = 1, 200 do
         if pcall(native.curl, url, "Accept: */*", function() end, 1, 1) then return end
         native.poll(-1, 0.01)
@@ -138,22 +136,22 @@ local function wait_for(native, url)
     error("nginx did not start")
 end
 
---- bench: `report`, `skip` and `rounds` of run.lua; site: the static server.
-function M.run(bench, native, site, root)
+--- site: the static server.
+function M.run(site)
     local what = "nginx with the hook / with a constant header"
-    if lines_of("command -v wrk") == "" then
+    if not bench.installed("wrk") then
         return bench.skip(what, "wrk is not installed (make deps-bench)")
     end
-    local url, folder, stop = start(native, site, root)
+    local url, folder, stop = start(site)
     local ok, problem = pcall(function()
-        wait_for(native, url .. "/hook")
+        wait_for(url .. "/hook")
         local paths = { "/constant", "/hook", "/variable" }
         for _, path in ipairs(paths) do load(url .. path) end
-        local constant, hook, variable = measure(url, worker_of(folder), bench.rounds, paths)
-        bench.report(what, ("%.0f /s / %.0f /s"):format(hook, constant), hook / constant,
-            { ">=", 0.97 })
-        bench.report("  with set_by_lua and a variable", ("%.0f /s"):format(variable),
-            variable / constant)
+        local constant, hook, variable = measure(url, worker_of(folder), ROUNDS, paths)
+        bench.report({ what, measured = ("%.0f /s / %.0f /s"):format(hook, constant),
+            value = hook / constant, target = { ">=", 0.97 } })
+        bench.report({ "  with set_by_lua and a variable", measured = ("%.0f /s"):format(variable),
+            value = variable / constant })
     end)
     stop()
     if not ok then error(problem, 0) end
