@@ -144,6 +144,9 @@ describe("a catalogue of another size", function()
     end)
 
     it("can be large", function()
+        if os.getenv("GROOVE_COVERAGE") then
+            return pending("takes ten times as long there, and runs no other lines")
+        end
         local began = os.clock()
         local large = catalogue.get(100000)
         assert.equal(100000, #large.tracks)

@@ -236,6 +236,9 @@ describe("safety", function()
         local library = package.searchpath("groove.core", package.cpath)
 
         it("exports its entry points alone", function()
+            if os.getenv("GROOVE_COVERAGE") then
+                return pending("gcov exports names of its own")
+            end
             local names = shell.lines("nm -D --defined-only '" .. library
                 .. "' | awk '{ print $3 }'")
             for _, name in ipairs(names) do

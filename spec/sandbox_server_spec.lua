@@ -532,3 +532,32 @@ describe("the controls", function()
         assert.equal(403, response.status)
     end)
 end)
+
+describe("the sandbox's tokens", function()
+    it("are 200,000 at most: the oldest is forgotten", function()
+        local serial = 0
+        local tokens = require("groove.sandbox.token").new({
+            lifetime = 100,
+            random = function(n)
+                serial = serial + 1
+                return ("%d "):format(serial):rep(n):sub(1, n)
+            end,
+        })
+        local first, second = tokens:issue(1000), tokens:issue(1000)
+        -- What is forgotten goes by their number alone, so the others need not be made.
+        tokens.last = tokens.first + 200000 - 1
+        assert.is_nil(tokens:refusal(first, 1000))
+        tokens:issue(1000)
+        assert.equal("ACCESS_TOKEN_INVALID", tokens:refusal(first, 1000))
+        assert.is_nil(tokens:refusal(second, 1000))
+    end)
+end)
+
+describe("the sandbox's dates", function()
+    it("are rounded to a thousandth, into the next second where need be", function()
+        local iso = require("groove.sandbox.dates").iso
+        assert.equal("2001-09-09T01:46:40.000Z", iso(1e9))
+        assert.equal("2001-09-09T01:46:40.125Z", iso(1e9 + 0.125))
+        assert.equal("2001-09-09T01:46:41.000Z", iso(1e9 + 0.9996))
+    end)
+end)

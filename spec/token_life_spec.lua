@@ -146,7 +146,8 @@ describe("the life of a token", function()
         local camel = assert(groove.sandbox({ answer_style = "camel", lifetime = 77 }))
         source = service.source(camel)
         assert(source:token())
-        assert.is_true(math.abs(source:info().expires_in - 77) < 1)
+        local seconds = source:info().expires_in -- less what its request took: the sandbox is new
+        assert.is_true(seconds <= 77 and seconds > 60)
         camel:stop()
     end)
 

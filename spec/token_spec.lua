@@ -78,6 +78,9 @@ describe("source:token()", function()
 
     if shell.flavour == "jit" then
         it("is compiled by LuaJIT, and compiled code sees a renewal", function()
+            if os.getenv("GROOVE_COVERAGE") then
+                return pending("a line hook keeps code from being compiled")
+            end
             local own = assert(groove.sandbox({ lifetime = 3 }))
             finally(function() own:stop() end)
             local options = own:options()

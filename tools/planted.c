@@ -1,4 +1,5 @@
-/* A module whose loading is one overflow and one data race, for a sanitizer to find. Never installed. */
+/* A module whose loading is one overflow, one data race and one leak, for a sanitizer or valgrind to find.
+ * Never installed. */
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -14,11 +15,18 @@ static void *planted_bug(void *unused)
     return NULL;
 }
 
+__attribute__((noinline)) static void planted_leak(void)
+{
+    block = malloc(8);
+    block = NULL;
+}
+
 int luaopen_planted(struct lua_State *L)
 {
     pthread_t thread;
 
     (void)L;
+    planted_leak();
     block = malloc(8);
     if (block == NULL || pthread_create(&thread, NULL, planted_bug, NULL) != 0)
         return 0;

@@ -3,21 +3,32 @@
 # and adds up.
 # usage: tools/test.sh BUILD LUA...      BUILD: build, build/asan, ...; LUA: 5.1 5.2 5.3 5.4 jit
 # SPEC='spec/a_spec.lua ...' runs only those specs and no C tests. GROOVE_TEST_TIMEOUT: seconds a
-# program may take (120). Exits 1 when anything failed; a program that crashes counts as a failure.
+# program may take (120). GROOVE_TEST_JOBS: how many run at a time (one for each processor).
+# GROOVE_TEST_ONLY, GROOVE_TEST_SKIP: runs those alone, leaves out those, whose name, as it is printed,
+# matches this expression.
+# GROOVE_TEST_MORE: specs to run beside the others, where SPEC is not set.
+# GROOVE_TEST_UNDER: a command that runs C tests and interpreters, such as valgrind with its options.
+# Exits 1 when anything failed; a program that crashes counts as a failure.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 build=$1
 shift
 limit=${GROOVE_TEST_TIMEOUT:-120}
+# Much of what they do is to wait: for a token's end, a time limit, a server. So they run side by side;
+# each has ports, files and servers of its own.
+jobs=${GROOVE_TEST_JOBS:-$(nproc)}
+read -ra under <<<"${GROOVE_TEST_UNDER:-}"
 passed=0
 failed=0
-out=$(mktemp)
-all=$(mktemp)
-trap 'rm -f "$out" "$all"' EXIT
+count=0
+declare -A name_of=() command_of=() output_of=() began_at=() # of what is running, by process
+outputs=$(mktemp -d)
+trap 'rm -rf "$outputs"' EXIT
+trap 'kill "${!name_of[@]}" 2>/dev/null; exit 130' INT TERM HUP
 
-# report NAME STATUS: counts the TAP lines in $out; shows all of it when something went wrong.
+# report NAME STATUS OUTPUT SECONDS: counts the lines of TAP; shows all of it when something went wrong.
 report() {
-    local name=$1 status=$2 good bad
+    local name=$1 status=$2 out=$3 took=$4 good bad
     good=$(grep -v '# SKIP' "$out" | grep -c '^ok\b')
     bad=$(grep -v '# SKIP' "$out" | grep -c '^not ok\b')
     # a plan without tests is fine: all of a spec may be left out
@@ -37,28 +48,53 @@ report() {
     fi
 }
 
-# run NAME COMMAND...: a program that speaks TAP.
-run() {
-    local name=$1 began=$EPOCHREALTIME status
+# launch NAME COMMAND...: starts a program that speaks TAP.
+launch() {
+    local name=$1 out=$outputs/$((count += 1))
     shift
-    timeout -k 10 "$limit" "$@" >"$out" 2>&1 </dev/null
+    timeout -k 10 "$limit" "$@" >"$out" 2>&1 </dev/null &
+    name_of[$!]=$name
+    command_of[$!]=${*@Q}
+    output_of[$!]=$out
+    began_at[$!]=$EPOCHREALTIME
+}
+
+# Waits for the end of one program, and reports it.
+finish() {
+    local pid status name command
+    wait -n -p pid
     status=$?
-    if [ "$status" -ne 0 ] && grep -q '^Tracer caught signal' "$out"; then
+    name=${name_of[$pid]}
+    command=${command_of[$pid]}
+    unset "name_of[$pid]"
+    if [ "$status" -ne 0 ] && [[ $name != *' (again) (again) (again)' ]] &&
+        grep -q '^Tracer caught signal' "${output_of[$pid]}"; then
         # LeakSanitizer's own thread has crashed, after all that is tested; it does, now and then.
-        timeout -k 10 "$limit" "$@" >"$out" 2>&1 </dev/null
-        status=$?
+        eval "launch ${name@Q}' (again)' $command"
+        return
     fi
-    took=$(awk "BEGIN { print $EPOCHREALTIME - $began }")
-    cat "$out" >>"$all"
-    report "$name" "$status"
+    report "$name" "$status" "${output_of[$pid]}" \
+        "$(awk "BEGIN { print $EPOCHREALTIME - ${began_at[$pid]} }")"
+}
+
+finish_all() {
+    while [ ${#name_of[@]} -gt 0 ]; do finish; done
+}
+
+# run NAME COMMAND...: starts a program that speaks TAP, as soon as there is room for it.
+run() {
+    [[ $1 =~ ${GROOVE_TEST_ONLY:-} ]] || return
+    [ -z "${GROOVE_TEST_SKIP:-}" ] || [[ ! $1 =~ $GROOVE_TEST_SKIP ]] || return
+    while [ ${#name_of[@]} -ge "$jobs" ]; do finish; done
+    launch "$@"
 }
 
 # run_folder NAME FOLDER: its C tests.
 run_folder() {
     local test
     for test in "$2"/test_*; do
-        case $test in *.d | *'*') continue ;; esac
-        CMOCKA_MESSAGE_OUTPUT=TAP run "$1/${test##*/}" "$test"
+        [ -x "$test" ] || continue
+        run "$1/${test##*/}" env CMOCKA_MESSAGE_OUTPUT=TAP "${under[@]}" "$test"
     done
 }
 
@@ -91,15 +127,17 @@ run_hosts() {
 for lua; do
     interpreter=lua$lua
     [ -n "${SPEC:-}" ] || run_hosts "$lua"
-    for spec in ${SPEC:-spec/*_spec.lua}; do
+    for spec in ${SPEC:-spec/*_spec.lua ${GROOVE_TEST_MORE:-}}; do
         name=${spec#spec/}
-        LUA_PATH="$PWD/lua/?.lua;$PWD/lua/?/init.lua;;" LUA_CPATH="$PWD/$build/$lua/?.so;;" \
-            run "$interpreter ${name%_spec.lua}" "$interpreter" tools/busted.lua --output=TAP "$spec"
+        run "$interpreter ${name%_spec.lua}" env LUA_PATH="$PWD/lua/?.lua;$PWD/lua/?/init.lua;;" \
+            LUA_CPATH="$PWD/$build/$lua/?.so;;" "${under[@]}" "$interpreter" tools/busted.lua --output=TAP "$spec"
     done
 done
 
+finish_all
+
 # Whatever the tests have said: none of it may hold a token of the sandbox or a secret on its way to it.
-leaked=$(grep -cE 'EgSB[A-Za-z0-9+/]{24,}|client_secret=[^*&" ]{4,}' "$all")
+leaked=$(cat "$outputs"/* | grep -cE 'EgSB[A-Za-z0-9+/]{24,}|client_secret=[^*&" ]{4,}')
 if [ "$leaked" -gt 0 ]; then
     echo "FAILED  $leaked lines of the tests' output hold a token or a secret"
     failed=$((failed + 1))

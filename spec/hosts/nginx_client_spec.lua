@@ -255,12 +255,18 @@ describe("groove inside nginx", function()
     end)
 
     it("allocates nothing in a warm hook", function()
+        if os.getenv("GROOVE_COVERAGE_NGINX") then
+            return pending("a line hook allocates, and keeps code from being compiled")
+        end
         local proxy = start()
         assert.equal("done", proxy:get("/authorized").body)
         assert.equal("0", proxy:get("/compiled").body)
     end)
 
     it("compiles the warm hook, without an abort", function()
+        if os.getenv("GROOVE_COVERAGE_NGINX") then
+            return pending("a line hook allocates, and keeps code from being compiled")
+        end
         local folder = shell.folder()
         finally(function() shell.remove(folder) end)
         shell.must(("chmod 777 '%s'"):format(folder))

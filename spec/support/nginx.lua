@@ -95,7 +95,8 @@ function Nginx:configure(opts)
     local root = shell.lines("pwd")[1]
     local values = {
         modules = modules(), port = ("%d"):format(self.port),
-        path = root .. "/lua/?.lua;" .. root .. "/lua/?/init.lua",
+        path = (os.getenv("GROOVE_COVERAGE_NGINX") or "") -- tools/coverage.sh
+            .. root .. "/lua/?.lua;" .. root .. "/lua/?/init.lua",
         cpath = root .. "/build/jit/?.so",
         -- As root, workers run as somebody else, as they do in earnest.
         user = M.is_root and "user nobody nogroup;" or "",
