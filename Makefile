@@ -223,7 +223,7 @@ every:
 every-host:
 	@+for lua in $(LUAS); do $(MAKE) --no-print-directory LUA=$$lua host || exit 1; done
 
--include $(CORE_OBJ:.o=.d) $(BINDING_OBJ:.o=.d) $(STATIC_OBJ:.o=.d) $(ENGINE).d $(SUPPORT_OBJ:.o=.d) $(C_TESTS:=.d) \
+-include $(STARVE_OBJ:.o=.d) $(CORE_OBJ:.o=.d) $(BINDING_OBJ:.o=.d) $(STATIC_OBJ:.o=.d) $(ENGINE).d $(SUPPORT_OBJ:.o=.d) $(C_TESTS:=.d) \
          $(HOST_OBJ:.o=.d) $(HOST_TESTS:=.d) $(FUZZ_C:=.d) $(FUZZ_LUA:=.d) \
          $(BUILD)/tests/fuzz/replay.d
 

@@ -88,6 +88,7 @@ static void free_zeroes(void **state)
 #endif
 }
 
+#if !SANITIZED
 /* Fills a part of the stack that is nobody's after it returns. */
 __attribute__((noinline)) static uintptr_t dirty_stack(void)
 {
@@ -98,6 +99,7 @@ __attribute__((noinline)) static uintptr_t dirty_stack(void)
         area[i] = 'x';
     return address;
 }
+#endif
 
 static void stack_below_is_zeroed(void **state)
 {

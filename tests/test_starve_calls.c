@@ -266,7 +266,7 @@ static void forked(void)
     if (box)
         gr_mailbox_fd(box);
     struct gr_op *pause = box ? gr_op_sleep(box, 0.01) : NULL, *request = call();
-    int pid = fork();
+    int pid = settled_fork();
     if (pid == 0) {
         in_child = true;
         alarm(20);

@@ -72,7 +72,7 @@ static int begin_to_work(void)
     recover();
     if (status == PASSED && is_done_once(trying.fault)) /* and so has to be done again */
         REQUIRE(faults_called(trying.fault) > faults_hit());
-    int pid = fork(); /* with its handlers */
+    int pid = settled_fork(); /* with its handlers */
     if (pid == 0) {
         recover();
         _exit(PASSED);
@@ -291,7 +291,7 @@ static int none_after_a_fork(void)
     begin_work();
     REQUIRE(ends(acquire()));
     struct gr_op *waiting = gr_op_sleep(box, 0.05);
-    int pid = fork();
+    int pid = settled_fork();
     if (pid == 0) {
         take_all();
         REQUIRE(ends(acquire())); /* it is inherited */

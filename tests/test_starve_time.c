@@ -186,7 +186,7 @@ static void one_processor(void **state)
     assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
     use_one_processor(&all);
     for (size_t i = 0; i < BUSY; i++)
-        if ((busy[i] = fork()) == 0)
+        if ((busy[i] = settled_fork()) == 0)
             keep_busy();
     for (int i = 0; i < 2; i++) {
         threaded = i == 0;

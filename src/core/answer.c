@@ -180,11 +180,15 @@ static void read_status(const struct reading *r)
 
 /* Tokens. */
 
-/* More than jansson will take for a text of that length. It does not survive it if it gets none half-way
- * through a string: it ends the process, or reads on behind the end. volatile: or the compiler knows better. */
+/* What jansson takes at most for each byte of a text, "[[[[" and so on; it was seen to take 140. */
+enum { MOST_FOR_A_BYTE = 160 };
+
+/* Whether there is more than jansson will take for a text of that length; another thread may take it first. It
+ * does not survive it if it gets none half-way through a string: it ends the process, or reads on behind the end.
+ * volatile: or the compiler knows better. */
 static bool has_memory(size_t len)
 {
-    void *volatile probe = malloc(16 * len + 4096);
+    void *volatile probe = malloc(MOST_FOR_A_BYTE * len + 4096);
     bool there = probe != NULL;
 
     free(probe);

@@ -100,14 +100,13 @@ void gr_engine_leave(struct gr_timer *timer)
     gr_timers_leave(&gr_engine.timers, timer);
 }
 
-/* Where it cannot be set, whoever polls looks again at once. */
+/* Where it cannot be set, who drives does not sleep long, and a host looks again at once. */
 static void set_timer(double at)
 {
-    gr_engine.timer_set = at;
-    if (gr_port_timer_set(gr_engine.timer_fd, at))
-        return;
-    gr_engine.timer_set = INFINITY;
-    gr_port_wake_raise(gr_engine.wake_fd);
+    gr_engine.untimed = !gr_port_timer_set(gr_engine.timer_fd, at);
+    gr_engine.timer_set = gr_engine.untimed ? INFINITY : at;
+    if (gr_engine.untimed && (!gr_engine.driving || gr_engine.asleep))
+        gr_port_wake_raise(gr_engine.wake_fd);
 }
 
 void gr_engine_arm(struct gr_timer *timer, double at)
@@ -321,7 +320,7 @@ bool gr_engine_start(void)
 static bool start_or_tick(void)
 {
     bool started = gr_engine_start();
-    if (!started)
+    if (!started && !gr_engine.driving) /* who drives runs them */
         gr_timers_run(&gr_engine.timers, gr_now());
     return started;
 }
@@ -389,7 +388,8 @@ static void pump(void)
     bool more = gr_engine_glance();
     gr_engine_lock();
     gr_engine.driving = gr_engine.asleep = false;
-    if (more || gr_engine.look_again || gr_engine.sweep || gr_engine_can_start())
+    if (more || gr_engine.untimed || gr_engine.look_again || gr_engine.sweep ||
+        gr_engine_can_start())
         gr_engine_wake();
     if (gr_engine.threaded)
         kick(); /* it has been started meanwhile */

@@ -39,6 +39,7 @@ struct gr_engine {
     int host_fd;       /* a set for hosts that poll, made when one first asks for it */
     unsigned users[2]; /* by whether they want a thread */
     bool ready;        /* the descriptors are there */
+    bool untimed;      /* timer_fd could not be set */
     bool threaded;     /* there is a thread: what nobody waits for gets done, too */
     bool watched;      /* host_fd holds wake_fd and timer_fd: there is no thread */
     bool look_again;   /* a host's sign has been missed or taken while somebody drove */
@@ -54,7 +55,8 @@ struct gr_engine {
 
     /* the driver's own, under the libcurl lock */
     CURLM *multi;
-    bool guarded; /* there was TLS, or a name to resolve */
+    bool restless; /* untimed, as it was before the wait */
+    bool guarded;  /* there was TLS, or a name to resolve */
     struct exchange_list running;
     CURL *spare[SPARE_HANDLES];
     unsigned spares;

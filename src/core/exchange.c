@@ -348,7 +348,8 @@ static void set_connection(const struct gr_exchange *exchange, struct setup *s, 
     SET(s, CURLOPT_NOSIGNAL, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075700
     /* A name server that does not answer holds up its own request, and not all others and the shutdown. */
-    SET(s, CURLOPT_QUICK_EXIT, 1L);
+    (void)curl_easy_setopt(s->easy, CURLOPT_QUICK_EXIT,
+                           1L); /* an older libcurl at run time has none */
 #endif
     SET(s, CURLOPT_TCP_NODELAY, 1L);
 }

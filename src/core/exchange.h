@@ -59,7 +59,7 @@ struct gr_exchange {
     size_t head_len;         /* bytes of all heads that came, interim answers' and a proxy's, too */
     bool head_ended;         /* the last of them has come to its empty line */
 
-    /* Called without a lock by the driving thread right before the request is sent, to fill in what must
+    /* Called under the libcurl lock by the driving thread right before the request is sent, to fill in what must
      * be as fresh as can be. false: *error is set and nothing is sent. May be NULL. */
     bool (*prepare)(struct gr_exchange *exchange);
     /* Called once under the engine's state lock; from then on the exchange is the owner's. */

@@ -197,7 +197,8 @@ static void in_child(void)
         close(gr_engine.host_fd); /* a copy: what it holds is the parent's */
     gr_engine.host_fd = -1;
     gr_engine.ready = gr_engine.threaded = gr_engine.driving = gr_engine.caller = false;
-    gr_engine.asleep = gr_engine.stopping = gr_engine.watched = gr_engine.sockets_watched = false;
+    gr_engine.untimed = gr_engine.asleep = gr_engine.stopping = gr_engine.watched =
+        gr_engine.sockets_watched = false;
     gr_engine.timer_set = gr_engine.transfer = INFINITY;
     gr_engine.takers = 0;
     gr_engine.park_until = 0;
@@ -273,7 +274,8 @@ bool gr_engine_prepare_curl(void)
 }
 
 /* The handlers for forks come first: a fork waits until all is ready, or the child would find locks of
- * libcurl's and of the system's held for ever. What fails here is tried again when it is needed. */
+ * libcurl's and of the system's held for ever. What fails here is tried again when it is needed; without memory
+ * to pin the library, a host that unloads it at its end may crash. */
 static void init_process(void)
 {
     gr_engine_guard_process();

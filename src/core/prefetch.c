@@ -247,7 +247,7 @@ static CURLcode pin_proxy(struct curl_slist **pins, const char *proxy, bool need
 {
     CURLU *parser = curl_url();
     char *scheme = NULL, *host = NULL, *port = NULL;
-    CURLcode code = CURLE_COULDNT_RESOLVE_PROXY;
+    CURLcode code = parser ? CURLE_COULDNT_RESOLVE_PROXY : CURLE_OUT_OF_MEMORY;
     if (parser &&
         curl_url_set(parser, CURLUPART_URL, proxy, CURLU_NON_SUPPORT_SCHEME | CURLU_GUESS_SCHEME) ==
             CURLUE_OK &&

@@ -323,13 +323,13 @@ static void finish_all(struct exchange_list *done)
 }
 
 /* When libcurl wants to be called even if nothing happens: time-outs of its own, a name to resolve. Soon, if
- * it cannot tell. */
-static double transfer_due(void)
+ * it cannot tell, or the host cannot hear of its sockets. */
+static double transfer_due(bool watched)
 {
     long ms = -1;
-    if (!gr_engine.sockets_watched || !gr_engine.multi)
+    if (!watched || !gr_engine.multi)
         return INFINITY;
-    if (curl_multi_timeout(gr_engine.multi, &ms) != CURLM_OK)
+    if (!gr_engine.sockets_watched || curl_multi_timeout(gr_engine.multi, &ms) != CURLM_OK)
         ms = BLIND_POLL_MS;
     return ms < 0 ? INFINITY : gr_now() + (double)ms / 1000;
 }
@@ -363,16 +363,16 @@ static bool work(bool by_caller)
         gr_engine.multi = multi_new();
     start_all(&fresh, &done);
     transfer(&gone, &done, by_caller);
-    double due = transfer_due();
+    double due = transfer_due(watched);
 
     gr_engine_lock();
     bool secret_used = gr_engine.classes[GR_CLASS_TOKEN].running > 0;
     gr_engine.transfer = due;
-    gr_engine.look_again = gr_engine.look_again || watched != gr_engine.sockets_watched;
     finish_all(&done);
     bool idle =
         !gr_engine.ended && !gr_engine_can_start() && !gr_engine.sweep && !gr_engine.stopping;
     gr_engine_set_timer();
+    gr_engine.restless = gr_engine.untimed;
     gr_engine.asleep = idle;
     gr_engine_unlock();
     if (secret_used)
@@ -398,11 +398,12 @@ static void wait_for(struct pollfd signs[2], int ms)
 
 static void doze(double seconds)
 {
+    double most = (gr_engine.restless ? BLIND_POLL_MS : IDLE_POLL_MS) / 1000.0;
     struct pollfd signs[] = {
         {.fd = gr_engine.wake_fd, .events = POLLIN},
         {.fd = gr_engine.timer_fd, .events = POLLIN},
     };
-    wait_for(signs, seconds < IDLE_POLL_MS / 1000.0 ? (int)ceil(seconds * 1000) : IDLE_POLL_MS);
+    wait_for(signs, (int)ceil(fmin(seconds, most) * 1000));
 
     gr_engine_lock();
     gr_engine.asleep = false;

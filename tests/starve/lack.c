@@ -188,7 +188,7 @@ const char *__tsan_default_options(void)
 int run_in_child(int (*body)(void))
 {
     fflush(NULL);
-    int pid = fork();
+    int pid = settled_fork();
     if (pid == 0) {
         in_child = true;
         tell_of_signals();

@@ -1,11 +1,13 @@
 #include "tools.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "engine.h"
 
@@ -22,6 +24,28 @@ void pause_for(double seconds)
     struct timespec wait = {(time_t)seconds, (long)((seconds - floor(seconds)) * 1e9)};
     while (nanosleep(&wait, &wait) != 0 && errno == EINTR)
         continue;
+}
+
+static unsigned count_threads(void)
+{
+    unsigned count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    while (tasks && readdir(tasks))
+        count++;
+    if (tasks)
+        closedir(tasks);
+    return count;
+}
+
+int settled_fork(void)
+{
+    unsigned before = 0, now = SANITIZED ? count_threads() : 0;
+    while (now != before) {
+        before = now;
+        pause_for(0.02);
+        now = count_threads();
+    }
+    return fork();
 }
 
 struct gr_request request_to(const char *method, const char *url)

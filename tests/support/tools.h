@@ -29,6 +29,10 @@ struct gr_options options_for(const char *token_url);
 /* Waits for it, and gives it back. Returns its error's code, "" for none, "running" if it did not end. */
 const char *outcome(struct gr_op *op);
 
+/* fork(); with AddressSanitizer, whose memory a child finds locked where a thread begins or ends at that moment, not
+ * before those of the tests' servers have settled. */
+int settled_fork(void);
+
 /* A child that is expected to end by itself: its exit status; -1 if it did not within LONG, or was
  * killed by a signal. */
 int await_child(int pid);

@@ -271,7 +271,9 @@ local function deliver_events(self)
 end
 
 local function tick(premature, self)
-    if premature or self.retired or ngx.worker.exiting() then
+    if self.retired then
+        return -- it has resigned; what has taken its place may lead by the same lease
+    elseif premature or ngx.worker.exiting() then
         return self:retire()
     end
     deliver_events(self)
