@@ -147,10 +147,18 @@ describe("groove.nginx", function()
                     end
                     options.on_unavailable = exit_with(tonumber(ngx.var.arg_status))
                     options.client_secret = ngx.var.arg_secret or options.client_secret
+                    options.header = ngx.var.arg_header
                     groove.nginx.setup(options)
                     groove.nginx.authorize()
                 }
                 proxy_pass http://127.0.0.1:$server_port/upstream;
+            }
+            location = /leader {
+                content_by_lua_block {
+                    for _, key in ipairs(ngx.shared.tokens:get_keys()) do
+                        if key:find(":lease$") then ngx.print(ngx.shared.tokens:get(key)) end
+                    end
+                }
             }
         ]]):format(nginx.literal(options)) })
     end
@@ -187,6 +195,18 @@ describe("groove.nginx", function()
         local proxy = set_up_in_access({}, {})
         assert.equal(501, proxy:get("/again?status=501&secret=wrong").status)
         check(proxy:get("/again?status=501"))
+    end)
+
+    it("leaves the lease to what a later setup has put in its place", function()
+        local proxy = set_up_in_access({ shared_dict = "tokens" }, {})
+        check(proxy:get("/again?status=501"))
+        service.pause(0.5) -- their ticks, once a second, lie so far apart
+        proxy:get("/again?status=501&header=X-Other")
+        service.pause(1.5)
+        for _ = 1, 30 do
+            assert.equal(tostring(proxy:workers()[1]), proxy:get("/leader").body)
+            service.pause(0.05)
+        end
     end)
 
     it("starts and reloads although the token service is down", function()
