@@ -218,6 +218,15 @@ static void child_wakes_itself(void)
     gr_mailbox_wake(box);
 }
 
+/* A timer or a connection of the tests before may want to be seen to first. */
+static bool falls_silent(int fd)
+{
+    double until = gr_now() + LONG;
+    while (readable(fd, 0) && gr_now() < until)
+        gr_engine_pump();
+    return !readable(fd, 0);
+}
+
 static void wake_descriptors_are_apart(void **state)
 {
     struct gr_op *op;
@@ -225,8 +234,7 @@ static void wake_descriptors_are_apart(void **state)
     (void)state;
     wake_fd = gr_mailbox_fd(box);
     assert_int_equal(await_child(in_child(child_wakes_itself)), 0);
-    gr_engine_pump();                   /* a timer of the test before may have fired */
-    assert_false(readable(wake_fd, 0)); /* the child's */
+    assert_true(falls_silent(wake_fd)); /* the child's is another */
     gr_mailbox_wake(box);
     pid_t pid = fork();
     if (pid == 0) { /* what was raised stays raised */
