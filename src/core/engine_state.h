@@ -55,8 +55,7 @@ struct gr_engine {
 
     /* the driver's own, under the libcurl lock */
     CURLM *multi;
-    bool restless; /* untimed, as it was before the wait */
-    bool guarded;  /* there was TLS, or a name to resolve */
+    bool guarded; /* there was TLS, or a name to resolve */
     struct exchange_list running;
     CURL *spare[SPARE_HANDLES];
     unsigned spares;

@@ -347,9 +347,9 @@ static void set_connection(const struct gr_exchange *exchange, struct setup *s, 
     SET(s, CURLOPT_CONNECTTIMEOUT_MS, (long)(fmin(exchange->connect_timeout, 1e6) * 1000) + 1);
     SET(s, CURLOPT_NOSIGNAL, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075700
-    /* A name server that does not answer holds up its own request, and not all others and the shutdown. */
-    (void)curl_easy_setopt(s->easy, CURLOPT_QUICK_EXIT,
-                           1L); /* an older libcurl at run time has none */
+    /* A name server that does not answer holds up its own request, and not all others and the shutdown. An
+     * older libcurl at run time does not know the option. */
+    (void)curl_easy_setopt(s->easy, CURLOPT_QUICK_EXIT, 1L);
 #endif
     SET(s, CURLOPT_TCP_NODELAY, 1L);
 }

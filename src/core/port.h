@@ -50,7 +50,7 @@ void gr_port_resolver_calm(const struct gr_patience *usual);
 /* A descriptor that becomes readable at a moment on gr_now's clock, also right after a suspend, which
  * the time-out of poll() would sleep through. */
 int gr_port_timer_new(void);
-bool gr_port_timer_set(int fd, double at);
+bool gr_port_timer_set(int fd, double at); /* false: it could not be set */
 void gr_port_timer_clear(int fd);
 
 /* Starts a detached thread with every signal blocked, so that the host's handlers never run on it.

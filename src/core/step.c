@@ -343,9 +343,9 @@ bool gr_engine_can_start(void)
     return false;
 }
 
-/* Everything that can be done without waiting. Returns whether it is time to wait: not before whoever
- * drives has looked whether what ended is what it waits for. */
-static bool work(bool by_caller)
+/* Everything that can be done without waiting. Returns for how many milliseconds it is time to wait at most: 0
+ * before whoever drives has looked whether what ended is what it waits for. */
+static int work(bool by_caller)
 {
     struct exchange_list fresh = TAILQ_HEAD_INITIALIZER(fresh);
     struct exchange_list gone = TAILQ_HEAD_INITIALIZER(gone);
@@ -372,12 +372,12 @@ static bool work(bool by_caller)
     bool idle =
         !gr_engine.ended && !gr_engine_can_start() && !gr_engine.sweep && !gr_engine.stopping;
     gr_engine_set_timer();
-    gr_engine.restless = gr_engine.untimed;
+    int wait_ms = gr_engine.untimed ? BLIND_POLL_MS : IDLE_POLL_MS;
     gr_engine.asleep = idle;
     gr_engine_unlock();
     if (secret_used)
         gr_zero_stack();
-    return idle;
+    return idle ? wait_ms : 0;
 }
 
 /* Waits for the sockets, too, where there may be some. If libcurl cannot, not for long: they have to be looked
@@ -396,14 +396,13 @@ static void wait_for(struct pollfd signs[2], int ms)
         poll(signs, 2, blind && ms > BLIND_POLL_MS ? BLIND_POLL_MS : ms);
 }
 
-static void doze(double seconds)
+static void doze(int ms)
 {
-    double most = (gr_engine.restless ? BLIND_POLL_MS : IDLE_POLL_MS) / 1000.0;
     struct pollfd signs[] = {
         {.fd = gr_engine.wake_fd, .events = POLLIN},
         {.fd = gr_engine.timer_fd, .events = POLLIN},
     };
-    wait_for(signs, (int)ceil(fmin(seconds, most) * 1000));
+    wait_for(signs, ms);
 
     gr_engine_lock();
     gr_engine.asleep = false;
@@ -420,10 +419,10 @@ static void doze(double seconds)
 void gr_engine_step(double seconds, bool by_caller)
 {
     gr_engine_lock_curl();
-    bool idle = work(by_caller);
+    int most_ms = work(by_caller);
     gr_engine_unlock_curl();
-    if (idle)
-        doze(seconds);
+    if (most_ms > 0)
+        doze((int)ceil(fmin(seconds * 1000, most_ms)));
 }
 
 /* The step of a host that polls: works and does not wait. Returns whether libcurl could go on at once:
