@@ -79,6 +79,13 @@ function M.readable(path)
     return file ~= nil
 end
 
+--- Writes a whole file.
+function M.write(path, text)
+    local file = assert(io.open(path, "w"))
+    assert(file:write(text))
+    file:close()
+end
+
 --- What a command of the shell prints.
 function M.output_of(command)
     local pipe = io.popen(command)

@@ -14,12 +14,6 @@ local function read(path)
     return text
 end
 
-local function write(path, text)
-    local file = assert(io.open(path, "w"))
-    assert(file:write(text))
-    file:close()
-end
-
 local function table_of(heads, rows)
     local lines = { "| " .. table.concat(heads, " | ") .. " |", "|" .. ("---|"):rep(#heads) }
     for _, row in ipairs(rows) do lines[#lines + 1] = "| " .. table.concat(row, " | ") .. " |" end
@@ -261,11 +255,11 @@ function M.write()
     page = fill(page, "targets", targets_table(all.targets))
     page = fill(page, "peers", peers_table(all.peers))
     page = fill(page, "scale", scale_tables(all.scale))
-    write(docs .. "performance.md", page)
-    write(docs .. "performance-sources.svg", sources_plot(all.scale))
-    write(docs .. "performance-threads.svg", threads_plot(all.scale))
-    write(docs .. "performance-flight.svg", flight_plot(all.scale))
-    write(docs .. "performance-peers.svg", peers_plot(all.peers))
+    bench.write(docs .. "performance.md", page)
+    bench.write(docs .. "performance-sources.svg", sources_plot(all.scale))
+    bench.write(docs .. "performance-threads.svg", threads_plot(all.scale))
+    bench.write(docs .. "performance-flight.svg", flight_plot(all.scale))
+    bench.write(docs .. "performance-peers.svg", peers_plot(all.peers))
     results.write(all, docs .. "performance.json")
     print("written: " .. docs .. "performance.*; for the README:\n\n" .. readme_table(all.peers))
 end

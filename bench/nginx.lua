@@ -64,12 +64,6 @@ http {
 
 local MODULES = "/usr/lib/nginx/modules/"
 
-local function write(path, text)
-    local file = assert(io.open(path, "w"))
-    assert(file:write(text))
-    file:close()
-end
-
 -- Starts nginx with the hooks; gives its address, and a function that stops it.
 local function start(site)
     local folder = os.tmpname()
@@ -82,7 +76,7 @@ local function start(site)
     if bench.output_of("id -u"):match("%d+") == "0" then
         load = load .. "\nuser root;"
     end
-    write(folder .. "/nginx.conf", CONFIG:format(load, here .. "/lua/?.lua;" .. here
+    bench.write(folder .. "/nginx.conf", CONFIG:format(load, here .. "/lua/?.lua;" .. here
         .. "/lua/?/init.lua;;", here .. "/build/jit/?.so;;", site.token_url,
         site.api_url:match("//(.*)"), port))
     local process = native.start({ "nginx", "-p", folder, "-c", "nginx.conf" })

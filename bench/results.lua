@@ -53,9 +53,7 @@ function M.read()
 end
 
 function M.write(results, path)
-    local file = assert(io.open(path or M.path, "w"))
-    assert(file:write(encode(results, ""), "\n"))
-    file:close()
+    bench.write(path or M.path, encode(results, "") .. "\n")
 end
 
 local function first_line(command)

@@ -3,6 +3,7 @@
 -- be set, and counts its requests. With `tls` it is there under https, too, with a discovery
 -- document, for libraries that take nothing else.
 
+local bench = require "bench"
 local cjson = require "cjson"
 
 local M = {}
@@ -109,12 +110,6 @@ local function page()
     return cjson.encode(answer)
 end
 
-local function write(path, text)
-    local file = assert(io.open(path, "w"))
-    assert(file:write(text))
-    file:close()
-end
-
 local function fill(text, values)
     return (text:gsub("%${([%w_]+)}", values))
 end
@@ -140,7 +135,7 @@ local function add_tls(native, folder, site, values)
     values.tls = fill(TLS, values)
     site.tls_origin = "https://localhost:" .. values.tls_port
     site.ca_file = folder .. "/ca.pem"
-    write(folder .. "/discovery.json", discovery(site.tls_origin))
+    bench.write(folder .. "/discovery.json", discovery(site.tls_origin))
 end
 
 local running = {}
@@ -183,8 +178,8 @@ function M.start(native, tls)
         user = io.popen("id -u"):read("*n") == 0 and "user root;" or "",
     }
     if tls then add_tls(native, folder, site, values) end
-    write(folder .. "/page.json", page())
-    write(folder .. "/nginx.conf", fill(CONFIG, values))
+    bench.write(folder .. "/page.json", page())
+    bench.write(folder .. "/nginx.conf", fill(CONFIG, values))
     methods(site, native, folder, native.start({ "nginx", "-p", folder, "-c", "nginx.conf" }))
     if not listening(native, base .. "/token") then
         site.stop()
