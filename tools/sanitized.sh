@@ -26,9 +26,9 @@ END
 chmod +x "$build/bin/$lua"
 
 export PATH="$build/bin:$PATH"
-# redzone: with the usual 16 bytes in front a library's thread-local memory may lie 16 bytes behind the start of a
-# page; LeakSanitizer then takes it for an older glibc's, and crashes.
-export ASAN_OPTIONS="detect_leaks=1:detect_stack_use_after_return=1:redzone=64"
+# redzone: LeakSanitizer takes a library's thread-local memory that lies 16 bytes behind the start of a page for an
+# older glibc's, and crashes. With 256 bytes in front all memory lies at multiples of 64.
+export ASAN_OPTIONS="detect_leaks=1:detect_stack_use_after_return=1:redzone=256"
 export LSAN_OPTIONS="suppressions=$tools/asan.supp:print_suppressions=0"
 export UBSAN_OPTIONS="print_stacktrace=1"
 # die_after_fork=0: a child of a process with threads starts its own engine; that is what is tested.

@@ -21,7 +21,7 @@ read -ra under <<<"${GROOVE_TEST_UNDER:-}"
 passed=0
 failed=0
 count=0
-declare -A name_of=() command_of=() output_of=() began_at=() # of what is running, by process
+declare -A name_of=() output_of=() began_at=() # of what is running, by process
 outputs=$(mktemp -d)
 trap 'rm -rf "$outputs"' EXIT
 trap 'kill "${!name_of[@]}" 2>/dev/null; exit 130' INT TERM HUP
@@ -58,26 +58,17 @@ launch() {
     shift
     timeout -k 10 "$limit" "$@" >"$out" 2>&1 </dev/null &
     name_of[$!]=$name
-    command_of[$!]=${*@Q}
     output_of[$!]=$out
     began_at[$!]=$EPOCHREALTIME
 }
 
 # Waits for the end of one program, and reports it.
 finish() {
-    local pid status name command
+    local pid status name
     wait -n -p pid
     status=$?
     name=${name_of[$pid]}
-    command=${command_of[$pid]}
     unset "name_of[$pid]"
-    if [ "$status" -ne 0 ] && [[ $name != *' (again) (again) (again)' ]] &&
-        grep -q '^Tracer caught signal' "${output_of[$pid]}" &&
-        ! grep -q '^not ok\b' "${output_of[$pid]}"; then
-        # LeakSanitizer's own thread has crashed, after all that is tested; it does, now and then.
-        eval "launch ${name@Q}' (again)' $command"
-        return
-    fi
     report "$name" "$status" "${output_of[$pid]}" \
         "$(awk "BEGIN { print $EPOCHREALTIME - ${began_at[$pid]} }")"
 }
