@@ -36,7 +36,7 @@ export TSAN_OPTIONS="suppressions=$tools/tsan.supp:die_after_fork=0:second_deadl
 export GROOVE_SANITIZER=$variant
 # What is Lua alone runs no code that was compiled with the sanitizer: the sandbox's catalogue and answers,
 # the tables of endpoints, and what reads files of the project.
-export GROOVE_TEST_SKIP=" (walk|catalogue|codes|deps|endpoints|reference|rockspec|types"
+export GROOVE_TEST_SKIP=" (walk|catalogue|codes|ci|deps|endpoints|reference|rockspec|types"
 GROOVE_TEST_SKIP+="|sandbox_(browse|collection|discovery|params|playlists|radio|shapes|user_shapes|users|xml))\$"
 
 # ThreadSanitizer of gcc 12 cannot live with the address layout of newer kernels.

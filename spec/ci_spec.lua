@@ -1,0 +1,71 @@
+-- .ci/run, with a stand-in for make: what it adds up, and how it ends.
+
+local shell = require("spec.support.shell")
+
+describe(".ci/run", function()
+    local folder
+
+    -- steps: what make does for a target, by target; others pass a test.
+    local function make(steps)
+        local cases = {}
+        for target, script in pairs(steps) do
+            cases[#cases + 1] = target .. ") " .. script .. ";;"
+        end
+        shell.write(folder .. "/make", ([[#!/bin/sh
+            for target; do :; done
+            case $target in %s all|deps*) ;; *) echo "1 passed, 0 failed";; esac
+        ]]):format(table.concat(cases, " ")))
+        shell.must(("chmod +x '%s/make'"):format(folder))
+    end
+
+    local run = "{ PATH='%s':$PATH TMPDIR='%s/tmp' %s 2>&1; echo $?; } | tail -n 2"
+
+    -- What its last line and its exit status are.
+    local function ends()
+        local said = shell.lines(run:format(folder, folder, "bash .ci/run"))
+        table.sort(said, function(one, other) return #one < #other end)
+        return said[2], said[1]
+    end
+
+    before_each(function()
+        folder = shell.folder()
+        shell.must(("mkdir '%s/tmp'"):format(folder))
+    end)
+    after_each(function()
+        local left = shell.lines(("ls -A '%s/tmp'"):format(folder))
+        shell.remove(folder)
+        assert.same({}, left)
+    end)
+
+    it("exits with 0 when nothing has failed", function()
+        make({})
+        local line, status = ends()
+        assert.equal("10 passed, 0 failed", line)
+        assert.equal("0", status)
+    end)
+
+    it("adds up what the steps have counted", function()
+        make({ lint = "true", asan = "echo '40 passed, 2 failed'; exit 2" })
+        local line, status = ends()
+        assert.equal("49 passed, 2 failed", line)
+        assert.equal("1", status)
+    end)
+
+    it("counts a step that fails without a count, or against it", function()
+        make({ lint = "exit 2", ["soak-short"] = "exit 2",
+            test = "echo '7 passed, 0 failed'; exit 2" })
+        local line, status = ends()
+        assert.equal("14 passed, 3 failed", line)
+        assert.equal("1", status)
+    end)
+
+    it("ends what runs beside its steps when it is ended itself", function()
+        -- The soak is told of in a file, and lint ends the run.
+        make({ ["soak-short"] = "echo $$ >$TMPDIR/../soak; exec sleep 60",
+            lint = "until [ -s $TMPDIR/../soak ]; do sleep 0.01; done; "
+                .. "kill $(cat $TMPDIR/../run)" })
+        shell.lines(run:format(folder, folder,
+            "sh -c 'echo $$ >$TMPDIR/../run; exec bash .ci/run'"))
+        shell.must(("timeout 5 tail --pid $(cat '%s/soak') -f /dev/null"):format(folder))
+    end)
+end)
