@@ -13,8 +13,23 @@ describe("errors", function()
         assert.equal("pending", tostring(errors.new({ kind = "pending" })))
     end)
 
-    it("join with text", function()
-        assert.equal("failed: timeout: late", "failed: " .. errors.timeout("late"))
+    -- However deep the program is: a method __concat would be called where the stack has to grow,
+    -- which the Lua 5.4.4 of several distributions does not survive.
+    it("join with text by tostring alone", function()
+        local err = errors.timeout("late")
+        local function join()
+            return "failed: " .. err .. "."
+        end
+        local function deep(levels)
+            if levels > 0 then
+                return (deep(levels - 1))
+            end
+            return select(2, pcall(join)) .. " failed: " .. tostring(err) .. "."
+        end
+        for levels = 0, 100 do
+            local text = coroutine.wrap(deep)(levels)
+            assert.matches("attempt to concatenate .* failed: timeout: late%.$", text)
+        end
     end)
 
     it("have the core's metatable", function()

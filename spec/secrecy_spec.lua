@@ -130,11 +130,15 @@ describe("secrecy", function()
         end
     end
 
+    -- After search: what it shows of a program that has crashed holds no mark.
+    local function comes_to_its_end(heard)
+        assert.is_truthy(heard:find("@all of it", 1, true), "ended with: " .. heard:sub(-6000))
+    end
+
     for _, kind in ipairs(KINDS) do
         it("keeps a secret (" .. kind .. ") and tokens out of all that is said", function()
             search(said[kind], given[kind])
-            -- It has said a lot, and has come to its end.
-            assert.is_truthy(said[kind]:find("@all of it", 1, true))
+            comes_to_its_end(said[kind])
             assert.is_true(#said[kind] > 100000)
         end)
 
@@ -145,7 +149,7 @@ describe("secrecy", function()
 
     it("keeps them out of all that is said where nothing is left to work with", function()
         search(said.starved, given.starved)
-        assert.is_truthy(said.starved:find("@all of it", 1, true))
+        comes_to_its_end(said.starved)
     end)
 
     it("was looked for in logs, commands and environments", function()

@@ -5,6 +5,10 @@
 -- `retry_after` (seconds), `no_result`. What does not apply is nil. The C core makes errors of the
 -- same metatable.
 --
+-- An error is joined with text as `"search failed: " .. tostring(err)`. Without tostring Lua raises
+-- an error of its own: there is no `__concat`, since Lua 5.4.4 as distributions mend it
+-- (CVE-2022-33099) writes into freed memory when such a method makes the stack grow.
+--
 -- @module groove.errors
 
 local core = require("groove.core")
@@ -170,11 +174,6 @@ function mt.__tostring(err)
         text = text .. string.format(" (retry after %.3g s)", err.retry_after)
     end
     return text
-end
-
--- So that a program may say `"search failed: " .. err`.
-function mt.__concat(a, b)
-    return tostring(a) .. tostring(b)
 end
 
 return M

@@ -70,7 +70,6 @@ function M.dump(value, seen)
     end
     if is_error then
         note(value)
-        io.write("joined: " .. value, " ")
     end
     seen[value] = true
     for k, v in pairs(value) do
