@@ -14,7 +14,7 @@ describe("errors", function()
     end)
 
     -- However deep the program is: a method __concat would be called where the stack has to grow,
-    -- which the Lua 5.4.4 of several distributions does not survive.
+    -- which the Lua 5.4.4 of Debian 12 does not survive.
     it("join with text by tostring alone", function()
         local err = errors.timeout("late")
         local function join()

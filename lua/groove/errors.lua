@@ -6,7 +6,7 @@
 -- same metatable.
 --
 -- An error is joined with text as `"search failed: " .. tostring(err)`. Without tostring Lua raises
--- an error of its own: there is no `__concat`, since Lua 5.4.4 as distributions mend it
+-- an error of its own: there is no `__concat`, since Lua 5.4.4 as Debian 12 mends it
 -- (CVE-2022-33099) writes into freed memory when such a method makes the stack grow.
 --
 -- @module groove.errors
