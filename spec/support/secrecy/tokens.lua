@@ -152,7 +152,10 @@ local function absent(run)
         out.timeout = PATIENCE
         local source, err = groove.token_source(out)
         dump(err)
-        problem(source and source:token())
+        if source then
+            problem(source:token())
+            source:close()
+        end
     end
 end
 
