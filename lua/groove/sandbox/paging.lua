@@ -12,6 +12,8 @@ local M = {}
 --- Items of a page where nothing else is asked for; the most that may be asked for.
 M.SIZE = 25
 
+local MOST_DIGITS = 15
+
 --- Makes a token.
 -- @param place which list: a text
 -- @param offset, size of the page that it asks for
@@ -24,6 +26,10 @@ end
 function M.read(token)
     local payload = seal.open(token) or ""
     local offset, size, place = payload:match("^(%d+)\n(%d+)\n(.*)$")
+    -- Whoever can seal a token can also ask for a huge offset: sums of these do not overflow.
+    if not place or #offset > MOST_DIGITS or #size > MOST_DIGITS then
+        return nil
+    end
     return place, tonumber(offset), tonumber(size)
 end
 

@@ -85,11 +85,16 @@ function READ.string(param, raw, values)
     return value
 end
 
+-- What is beyond stands for very much. Lua's integers would wrap around where a page is multiplied.
+local BEYOND = 2 ^ 53
+
 function READ.integer(param, raw)
     local value = raw:match("^%-?%d+$") and tonumber(raw)
     if not value then
         return invalid("Parameter %s must be an integer", label(param))
-    elseif param.min and value < param.min then
+    end
+    value = math.max(-BEYOND, math.min(value, BEYOND))
+    if param.min and value < param.min then
         return invalid("Parameter %s must have a value of at least %d", label(param), param.min)
     elseif param.max and value > param.max then
         return invalid("Parameter %s must have a value of at most %d", label(param), param.max)
