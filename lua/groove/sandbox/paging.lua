@@ -21,16 +21,23 @@ function M.token(place, offset, size)
     return seal.close(("%d\n%d\n%s"):format(offset, size, place))
 end
 
+--- Reads a number from what was sealed. Whoever can seal can also write a huge one.
+-- @param digits
+-- @return number; or nil where sums of such numbers could overflow
+function M.number(digits)
+    return #digits <= MOST_DIGITS and tonumber(digits) or nil
+end
+
 --- Reads a token.
 -- @return place, offset, size; or nil where it is not one of ours
 function M.read(token)
     local payload = seal.open(token) or ""
     local offset, size, place = payload:match("^(%d+)\n(%d+)\n(.*)$")
-    -- Whoever can seal a token can also ask for a huge offset: sums of these do not overflow.
-    if not place or #offset > MOST_DIGITS or #size > MOST_DIGITS then
-        return nil
+    offset, size = M.number(offset or ""), M.number(size or "")
+    if offset and size then
+        return place, offset, size
     end
-    return place, tonumber(offset), tonumber(size)
+    return nil
 end
 
 --- One page of a list.

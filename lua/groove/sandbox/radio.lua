@@ -154,14 +154,15 @@ function M.radio_next(params, context)
     end
     local payload = seal.open(params.id:match(SESSION_PATTERN) or "")
     local id, position, expires = (payload or ""):match("^(%S+)\n(%d+)\n(%d+%.%d+)$")
-    if not id or #position > 15 then
+    position = paging.number(position or "")
+    if not position then
         return nil, { code = "INVALID_INPUT_PARAMETER", message = "Invalid session id" }
     end
     radio = find_radio(context.user, id)
     if not radio or context.now >= tonumber(expires) then
         return nil, NO_RESULT
     end
-    return play(radio, tonumber(position), params, context)
+    return play(radio, position, params, context)
 end
 
 local function wire(radio)
