@@ -18,13 +18,10 @@ describe(".ci/run", function()
         shell.must(("chmod +x '%s/make'"):format(folder))
     end
 
-    local run = "{ PATH='%s':$PATH TMPDIR='%s/tmp' %s 2>&1; echo $?; } | tail -n 2"
-
-    -- What its last line and its exit status are.
-    local function ends()
-        local said = shell.lines(run:format(folder, folder, "bash .ci/run"))
-        table.sort(said, function(one, other) return #one < #other end)
-        return said[2], said[1]
+    -- A command with that make; its last line and its exit status.
+    local function ends(command)
+        return shell.lines(("{ PATH='%s':$PATH TMPDIR='%s/tmp' %s 2>&1; echo \"status $?\"; } "
+            .. "| tail -n 2 | paste -sd ' '"):format(folder, folder, command))[1]
     end
 
     before_each(function()
@@ -39,24 +36,18 @@ describe(".ci/run", function()
 
     it("exits with 0 when nothing has failed", function()
         make({})
-        local line, status = ends()
-        assert.equal("10 passed, 0 failed", line)
-        assert.equal("0", status)
+        assert.equal("10 passed, 0 failed status 0", ends("bash .ci/run"))
     end)
 
     it("adds up what the steps have counted", function()
         make({ lint = "true", asan = "echo '40 passed, 2 failed'; exit 2" })
-        local line, status = ends()
-        assert.equal("49 passed, 2 failed", line)
-        assert.equal("1", status)
+        assert.equal("49 passed, 2 failed status 1", ends("bash .ci/run"))
     end)
 
     it("counts a step that fails without a count, or against it", function()
         make({ lint = "exit 2", ["soak-short"] = "exit 2",
             test = "echo '7 passed, 0 failed'; exit 2" })
-        local line, status = ends()
-        assert.equal("14 passed, 3 failed", line)
-        assert.equal("1", status)
+        assert.equal("14 passed, 3 failed status 1", ends("bash .ci/run"))
     end)
 
     it("ends what runs beside its steps when it is ended itself", function()
@@ -64,8 +55,7 @@ describe(".ci/run", function()
         make({ ["soak-short"] = "echo $$ >$TMPDIR/../soak; exec sleep 60",
             lint = "until [ -s $TMPDIR/../soak ]; do sleep 0.01; done; "
                 .. "kill $(cat $TMPDIR/../run)" })
-        shell.lines(run:format(folder, folder,
-            "sh -c 'echo $$ >$TMPDIR/../run; exec bash .ci/run'"))
+        ends("sh -c 'echo $$ >$TMPDIR/../run; exec bash .ci/run'")
         shell.must(("timeout 5 tail --pid $(cat '%s/soak') -f /dev/null"):format(folder))
     end)
 end)
